@@ -22,6 +22,7 @@ mod legacy;
 mod parts;
 mod ports;
 mod process;
+pub mod release;
 mod stores;
 pub mod terminator;
 pub mod tls;

@@ -2,35 +2,15 @@
 //! the edge knows the name alone. The commands are those of docs/your-own-product.md.
 #![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
+use harness::release::{Run, release};
 use harness::tokens::now;
-use harness::{Backend, Port, envoy, eventually, program, repository, wasm_guard};
+use harness::{Backend, Port, eventually, repository};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
-
-/// A release as docs/your-own-product.md describes it.
-fn release(at: &Path) {
-    for directory in ["bin", "lib", "path"] {
-        std::fs::create_dir_all(at.join(directory)).expect("it is writable");
-    }
-    let link = |from: &Path, to: &str| {
-        let to = at.join(to);
-        std::fs::hard_link(from, &to)
-            .or_else(|_| std::fs::copy(from, &to).map(|_| ()))
-            .expect("it is writable");
-    };
-    for name in ["cutover", "authz-service", "comparator"] {
-        link(&program(name), &format!("bin/{name}"));
-    }
-    link(&wasm_guard(), "lib/edge_guard.wasm");
-    // Envoy is in PATH.
-    std::os::unix::fs::symlink(envoy(), at.join("path/envoy")).expect("it is writable");
-}
 
 /// An identity provider with a signing key and an encryption key, found by its metadata.
 struct Provider {
@@ -84,16 +64,6 @@ impl Provider {
     }
 }
 
-/// A run that ends with the test.
-struct Run(Child);
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
-        let _ = self.0.wait();
-    }
-}
-
 /// The commands of the section that promises a signed-in request.
 fn commands() -> Vec<String> {
     let page =
@@ -132,7 +102,7 @@ fn five_commands_lead_from_an_empty_directory_to_a_signed_in_request() {
         shell.env("PATH", path).env("TOKEN", provider.token()).env("HOME", place.path());
         shell.envs(ports.iter().map(|(name, port)| (*name, port.address().to_string())));
         if shown.starts_with("cutover run") {
-            running = Some(up(&mut shell));
+            running = Some(Run::up(&mut shell));
             continue;
         }
         let output = shell.output().expect("bash runs");
@@ -172,26 +142,6 @@ fn five_commands_lead_from_an_empty_directory_to_a_signed_in_request() {
     eventually("nothing listens any more", || {
         ports.iter().all(|(_, port)| std::net::TcpStream::connect(port.address()).is_err())
     });
-}
-
-/// Starts a run and waits until it says that it is up.
-fn up(command: &mut Command) -> Run {
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bash runs");
-    let mut run = Run(child);
-    let stdout = run.0.stdout.take().expect("it is piped");
-    let mut printed = String::new();
-    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-        printed.push_str(&line);
-        printed.push('\n');
-        if line.contains("Ctrl-C stops all of it.") {
-            return run;
-        }
-    }
-    let mut said = String::new();
-    if let Some(mut stderr) = run.0.stderr.take() {
-        let _ = std::io::Read::read_to_string(&mut stderr, &mut said);
-    }
-    panic!("the run did not come up:\n{printed}\n{said}");
 }
 
 #[test]
