@@ -20,7 +20,7 @@ use crate::who::{Caller, Who};
 /// configuration removes it, and this header, where it finds this header.
 pub const BARE: &str = "x-cutover-bare";
 
-/// The headers by which the guard tells a page that a browser opens from other requests, and the credential.
+/// The headers by which the guard distinguishes a page that a browser opens from other requests, and the credential.
 const SIGN_IN_VARY: &str = "Accept, Authorization, Cookie, Sec-Fetch-Dest, Sec-Fetch-Mode";
 
 /// An allow with seven headers and its metadata has about 1,100 bytes, most of them the signed identity.

@@ -10,7 +10,8 @@
 //! | 413 | the body is longer than [`MAX_BODY_BYTES`] |
 //! | 503 | an invalidation may have been missed, see [`is_fresh`](Authorizer::is_fresh) |
 //!
-//! On any status but 200 the guard must not use leases, and streams are not judged. Answers are text; nothing in them is secret: a tag is a hash of an
+//! On any status but 200 the guard must not use leases, and streams are not judged. Answers are text; nothing in them
+//! is secret: a tag is a hash of an
 //! id, and a revision stands in every log line.
 
 use std::sync::Arc;

@@ -30,7 +30,7 @@ fn builder(backend: &Backend, choices: &str) -> EdgeBuilder {
 }
 
 /// What the backend of a request reads about the client: address and scheme.
-fn told(backend: &Backend, request: &Request) -> (String, String) {
+fn received(backend: &Backend, request: &Request) -> (String, String) {
     assert_eq!(request.send().status, 200, "{request:?}");
     let one = |name: &str| backend.last().all(name).join("|");
     (one("x-forwarded-for"), one("x-forwarded-proto"))
@@ -86,10 +86,10 @@ fn behind_a_haproxy_that_speaks_the_proxy_protocol() {
     for version in ["send-proxy", "send-proxy-v2"] {
         let haproxy = Haproxy::start(edge.public(), "", &format!("{FROM} {version}"), &["mode tcp"]);
         let ask = || Request::new(haproxy.address(), "GET", "/open").from(CLIENT);
-        assert_eq!(told(&backend, &ask()), (CLIENT.to_owned(), "http".to_owned()), "{version}");
+        assert_eq!(received(&backend, &ask()), (CLIENT.to_owned(), "http".to_owned()), "{version}");
         // haproxy passes on bytes: what they say about a client is that client's own word.
         let forged = ask().header("x-forwarded-for", "1.2.3.4").header("x-forwarded-proto", "https");
-        assert_eq!(told(&backend, &forged), (CLIENT.to_owned(), "http".to_owned()), "{version}");
+        assert_eq!(received(&backend, &forged), (CLIENT.to_owned(), "http".to_owned()), "{version}");
         spoof(&backend, haproxy.address(), "http");
         assert_bytes(&backend, haproxy.address());
         let mut connection = h2::Connection::open(haproxy.address()).expect("haproxy listens");
@@ -113,7 +113,7 @@ fn behind_a_haproxy_that_ends_tls_and_says_so() {
     let haproxy = Haproxy::start(edge.public(), &bind, &format!("{FROM} send-proxy-v2-ssl"), &["mode tcp"]);
     let tunnel = Tunnel::to(haproxy.address(), &certs.join("edge.pem"));
     let request = Request::new(tunnel.address(), "GET", "/open").header("x-forwarded-proto", "http");
-    assert_eq!(told(&backend, &request), ("127.0.0.1".to_owned(), "https".to_owned()));
+    assert_eq!(received(&backend, &request), ("127.0.0.1".to_owned(), "https".to_owned()));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn behind_a_haproxy_that_passes_tls_and_http_2_on() {
         let haproxy = Haproxy::start(edge.address("EDGE_ADDRESS"), "", &server, &["mode tcp"]);
         let tunnel = Tunnel::to(haproxy.address(), &certificate);
         let ask = || Request::new(tunnel.address(), "GET", "/open");
-        assert_eq!(told(&backend, &ask()), ("127.0.0.1".to_owned(), "https".to_owned()), "{version}");
+        assert_eq!(received(&backend, &ask()), ("127.0.0.1".to_owned(), "https".to_owned()), "{version}");
         for name in RESERVED {
             assert_eq!(ask().header(name, "forged").send().status, 200, "{name}");
             assert_clean(&backend, "127.0.0.1", "https", name);
@@ -154,15 +154,15 @@ fn behind_a_haproxy_that_writes_x_forwarded_for() {
     let haproxy = Haproxy::start(edge.public(), "", FROM, &rules);
     let ask = || Request::new(haproxy.address(), "GET", "/open").from(CLIENT);
     let expected = (CLIENT.to_owned(), "https".to_owned());
-    assert_eq!(told(&backend, &ask()), expected);
+    assert_eq!(received(&backend, &ask()), expected);
     let id = backend.last().all("x-request-id").concat();
     assert!(id.starts_with("req:1/"), "{id}");
     let forged = ask().header("x-forwarded-for", "1.2.3.4, 127.0.1.1").header("x-forwarded-proto", "http");
-    assert_eq!(told(&backend, &forged.header("forwarded", "for=1.2.3.4")), expected);
+    assert_eq!(received(&backend, &forged.header("forwarded", "for=1.2.3.4")), expected);
     spoof(&backend, haproxy.address(), "https");
     let line = edge.access_log(1).into_iter().find(|line| line["client"] == CLIENT).expect("it is logged");
     assert_eq!(line["peer"], "127.0.1.1");
     // Past haproxy the same client is itself, and its headers are gone.
     let past = edge.get("/open").from(CLIENT).header("x-forwarded-for", "1.2.3.4");
-    assert_eq!(told(&backend, &past), (CLIENT.to_owned(), "http".to_owned()));
+    assert_eq!(received(&backend, &past), (CLIENT.to_owned(), "http".to_owned()));
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const TOKEN: &str = "ory_at_6vJb.2lQ_opaque";
 const SECRET: &str = "the-secret-of-the-edge";
 
-/// An issuer that knows one token, until it is told to forget it.
+/// An issuer that knows one token, until the test has it forget it.
 struct Issuer {
     server: Backend,
     active: Arc<AtomicBool>,

@@ -78,7 +78,7 @@ fn ask(
     Some((answer.status, one("x-forwarded-for"), one("x-forwarded-proto")))
 }
 
-fn told(address: &str, scheme: &str) -> Option<(u16, String, String)> {
+fn received(address: &str, scheme: &str) -> Option<(u16, String, String)> {
     Some((200, address.to_owned(), scheme.to_owned()))
 }
 
@@ -122,10 +122,10 @@ fn a_trusted_proxy_names_the_client_and_a_stranger_only_itself() {
         let edge = builder(&backend, protocol).start();
         for (what, header, address, scheme) in &cases {
             let what = format!("{what} ({protocol})");
-            assert_eq!(ask(&edge, &backend, PROXY, header, &[]), told(address, scheme), "{what}");
+            assert_eq!(ask(&edge, &backend, PROXY, header, &[]), received(address, scheme), "{what}");
             assert_eq!(
                 ask(&edge, &backend, STRANGER, header, &[]),
-                told(STRANGER, "http"),
+                received(STRANGER, "http"),
                 "{what}, of a stranger"
             );
         }
@@ -133,18 +133,18 @@ fn a_trusted_proxy_names_the_client_and_a_stranger_only_itself() {
         let claim = b"PROXY TCP4 127.0.1.9 127.0.0.1 4711 8080\r\n";
         let forged =
             [("x-forwarded-for", "203.0.113.1"), ("x-forwarded-proto", "https"), ("x-request-id", "forged")];
-        assert_eq!(ask(&edge, &backend, STRANGER, claim, &forged), told(STRANGER, "http"));
+        assert_eq!(ask(&edge, &backend, STRANGER, claim, &forged), received(STRANGER, "http"));
         assert_ne!(backend.last().header("x-request-id").as_deref(), Some("forged"));
         // The bytes behind a conveyed client are that client's: its headers say nothing.
-        assert_eq!(ask(&edge, &backend, PROXY, V1, &forged), told("198.51.100.7", "http"));
+        assert_eq!(ask(&edge, &backend, PROXY, V1, &forged), received("198.51.100.7", "http"));
         assert_ne!(backend.last().header("x-request-id").as_deref(), Some("forged"));
         // A conveyed proxy speaks for its clients.
-        assert_eq!(ask(&edge, &backend, PROXY, claim, &forged), told("203.0.113.1", "https"));
+        assert_eq!(ask(&edge, &backend, PROXY, claim, &forged), received("203.0.113.1", "https"));
         let without = ask(&edge, &backend, PROXY, b"", &forged);
         let stranger = ask(&edge, &backend, STRANGER, b"", &forged);
         if protocol == "optional" {
-            assert_eq!(without, told("203.0.113.1", "https"));
-            assert_eq!(stranger, told(STRANGER, "http"));
+            assert_eq!(without, received("203.0.113.1", "https"));
+            assert_eq!(stranger, received(STRANGER, "http"));
         } else {
             assert_eq!((without, stranger), (None, None), "each connection has to begin with it");
         }
@@ -237,7 +237,7 @@ fn bytes_that_are_no_valid_header_become_no_request() {
                 connection
             })
             .collect();
-        assert_eq!(ask(&edge, &backend, PROXY, V1, &[]), told("198.51.100.7", "http"));
+        assert_eq!(ask(&edge, &backend, PROXY, V1, &[]), received("198.51.100.7", "http"));
         for mut connection in waiting {
             assert!(connection.rest().is_empty(), "it is closed without an answer");
         }
@@ -264,7 +264,7 @@ fn nothing_forged_arrives_behind_the_proxy_protocol() {
                     &before,
                     &[(&spelling, "forged"), (&spelling, "forged too")],
                 );
-                assert_eq!(outcome, told(client, "http"), "{spelling} from {source}");
+                assert_eq!(outcome, received(client, "http"), "{spelling} from {source}");
                 let mut seen = backend.last();
                 seen.head = String::from_utf8_lossy(&seen.head).replace(client, "127.0.0.1").into_bytes();
                 assert_only_own(&seen, &format!("{spelling} from {source}"));

@@ -29,7 +29,7 @@ fn edge(backend: &Backend, choices: &str) -> Edge {
 const TRUSTED: &str = "trusted_proxies: [127.0.1.0/24]";
 
 /// What the backend of a request reads about the client: address and scheme.
-fn told(backend: &Backend, request: &Request) -> (String, String) {
+fn received(backend: &Backend, request: &Request) -> (String, String) {
     assert_eq!(request.send().status, 200, "{request:?}");
     let seen = backend.last();
     let one = |name: &str| {
@@ -46,7 +46,7 @@ fn the_client_is_whom_a_trusted_proxy_names() {
     let edge = edge(&backend, TRUSTED);
     let of = |source: &str, value: &str| {
         let request = edge.get("/open").from(source).header("X-Forwarded-For", value);
-        told(&backend, &request).0
+        received(&backend, &request).0
     };
     for (value, client) in [
         ("198.51.100.7", "198.51.100.7"),
@@ -62,13 +62,13 @@ fn the_client_is_whom_a_trusted_proxy_names() {
         assert_eq!(of(PROXY, value), client, "{value}");
         assert_eq!(of(STRANGER, value), STRANGER, "a stranger wrote {value}");
     }
-    assert_eq!(told(&backend, &edge.get("/open").from(PROXY)).0, PROXY, "the proxy asks for itself");
+    assert_eq!(received(&backend, &edge.get("/open").from(PROXY)).0, PROXY, "the proxy asks for itself");
     // Several lines are one list.
     let lines = edge.get("/open").from(PROXY).header("x-forwarded-for", "1.2.3.4");
-    assert_eq!(told(&backend, &lines.header("X-Forwarded-For", "198.51.100.7")).0, "198.51.100.7");
+    assert_eq!(received(&backend, &lines.header("X-Forwarded-For", "198.51.100.7")).0, "198.51.100.7");
     // `Forwarded` does not count here.
     let other = edge.get("/open").from(PROXY).header("forwarded", "for=198.51.100.7;proto=https");
-    assert_eq!(told(&backend, &other), (PROXY.to_owned(), "http".to_owned()));
+    assert_eq!(received(&backend, &other), (PROXY.to_owned(), "http".to_owned()));
     // The log knows the client and the peer, of refused requests, too.
     let request = |target: &str, source: &str| {
         edge.get(target).from(source).header("x-forwarded-for", "1.2.3.4, 198.51.100.7")
@@ -116,16 +116,20 @@ fn forwarded_is_read_where_it_is_the_chosen_header() {
             let request = edge.get("/open").from(source).header("Forwarded", value);
             request.header("x-forwarded-for", "203.0.113.1").header("x-forwarded-host", "evil.test")
         };
-        assert_eq!(told(&backend, &request(PROXY)), (client.to_owned(), scheme.to_owned()), "{value}");
+        assert_eq!(received(&backend, &request(PROXY)), (client.to_owned(), scheme.to_owned()), "{value}");
         let seen = backend.last();
         assert_eq!(seen.header("x-forwarded-host").as_deref(), host, "{value}");
         assert_eq!(seen.header("forwarded"), None);
-        assert_eq!(told(&backend, &request(STRANGER)), (STRANGER.to_owned(), "http".to_owned()), "{value}");
+        assert_eq!(
+            received(&backend, &request(STRANGER)),
+            (STRANGER.to_owned(), "http".to_owned()),
+            "{value}"
+        );
         assert_eq!(backend.last().header("x-forwarded-host"), None);
     }
     // Lines are read in their order.
     let lines = edge.get("/open").from(PROXY).header("forwarded", "for=1.2.3.4");
-    assert_eq!(told(&backend, &lines.header("forwarded", "for=198.51.100.7")).0, "198.51.100.7");
+    assert_eq!(received(&backend, &lines.header("forwarded", "for=198.51.100.7")).0, "198.51.100.7");
 }
 
 #[test]
@@ -136,18 +140,22 @@ fn the_scheme_is_that_of_the_client_over_http_1_and_http_2() {
         [("https", "https"), ("HTTPS", "https"), ("http", "http"), ("ftp", "http"), ("", "http")]
     {
         let request = |source: &str| edge.get("/open").from(source).header("x-forwarded-proto", value);
-        assert_eq!(told(&backend, &request(PROXY)), (PROXY.to_owned(), scheme.to_owned()), "{value}");
-        assert_eq!(told(&backend, &request(STRANGER)), (STRANGER.to_owned(), "http".to_owned()), "{value}");
+        assert_eq!(received(&backend, &request(PROXY)), (PROXY.to_owned(), scheme.to_owned()), "{value}");
+        assert_eq!(
+            received(&backend, &request(STRANGER)),
+            (STRANGER.to_owned(), "http".to_owned()),
+            "{value}"
+        );
         let mut lines = h2::headers("GET", "localhost", "/open");
         lines.push((b"x-forwarded-proto".to_vec(), value.as_bytes().to_vec()));
         lines.push((b"x-forwarded-for".to_vec(), b"198.51.100.7".to_vec()));
-        for (source, told) in [(PROXY, ("198.51.100.7", scheme)), (STRANGER, (STRANGER, "http"))] {
+        for (source, received) in [(PROXY, ("198.51.100.7", scheme)), (STRANGER, (STRANGER, "http"))] {
             let source = source.parse().expect("it is an address");
             let mut connection = h2::Connection::open_from(source, edge.public()).expect("the edge listens");
             assert_eq!(connection.ask(&lines).status(), Some(200), "{value}");
             let seen = backend.last();
-            assert_eq!(seen.all("x-forwarded-proto"), [told.1], "{value} from {source}");
-            assert_eq!(seen.all("x-forwarded-for"), [told.0], "{value} from {source}");
+            assert_eq!(seen.all("x-forwarded-proto"), [received.1], "{value} from {source}");
+            assert_eq!(seen.all("x-forwarded-for"), [received.0], "{value} from {source}");
         }
     }
 }
@@ -157,7 +165,7 @@ fn hops_count_proxies_whose_addresses_are_not_known() {
     let backend = Backend::plain();
     let edge = edge(&backend, "trusted_proxies: { addresses: [127.0.1.0/24], hops: 2 }");
     let of = |source: &str, value: &str| {
-        told(&backend, &edge.get("/open").from(source).header("x-forwarded-for", value)).0
+        received(&backend, &edge.get("/open").from(source).header("x-forwarded-for", value)).0
     };
     assert_eq!(of(PROXY, "1.2.3.4, 198.51.100.7, 192.0.2.1"), "198.51.100.7");
     assert_eq!(of(PROXY, "192.0.2.1"), "192.0.2.1", "a shorter way has no further hop");

@@ -67,8 +67,8 @@ pub async fn capture(
     requests: &[Request],
     mut progress: impl FnMut(usize, usize),
 ) -> Vec<Outcome> {
-    let nobody = [None];
-    let principals = if capture.principals.is_empty() { &nobody[..] } else { &capture.principals };
+    let anonymous = [None];
+    let principals = if capture.principals.is_empty() { &anonymous[..] } else { &capture.principals };
     let mut tasks = Vec::new();
     for protocol in &capture.protocols {
         for principal in principals {

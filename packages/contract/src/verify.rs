@@ -140,8 +140,8 @@ pub fn of_requests(
     principals: &[Option<Principal>],
     protocols: &[Protocol],
 ) -> Vec<Task> {
-    let nobody = [None];
-    let principals = if principals.is_empty() { &nobody[..] } else { principals };
+    let anonymous = [None];
+    let principals = if principals.is_empty() { &anonymous[..] } else { principals };
     let mut names = std::collections::BTreeSet::new();
     let unique: Vec<&Request> =
         requests.iter().filter(|request| names.insert(request.name.clone())).collect();

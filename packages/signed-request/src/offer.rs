@@ -25,7 +25,7 @@ pub const REQUIRED: [&[&str]; 3] = [
 pub struct Profile<'a> {
     /// The header names, in lower case, that it may cover in addition.
     pub headers: &'a [String],
-    /// Whether it must have a nonce. Without one, [`Offer::once`] tells it from others.
+    /// Whether it must have a nonce. Without one, [`Offer::once`] distinguishes it from others.
     pub needs_nonce: bool,
     /// Whether it must name its algorithm. Without one, that of the key counts.
     pub needs_algorithm: bool,

@@ -161,46 +161,46 @@ impl Proxies {
 
     /// The client for which `sender` sent a request with these `lines`, over a listener with TLS if `tls`.
     pub(crate) fn client<'a>(&self, sender: &Sender, lines: &Lines<'a>, tls: bool) -> Arrival<'a> {
-        let mut told = Told { address: sender.address, https: None, host: None };
+        let mut claimed = Claimed { address: sender.address, https: None, host: None };
         if sender.trusted {
             match self.header {
-                ForwardedBy::XForwardedFor => self.by_x_forwarded(&mut told, lines),
-                ForwardedBy::Forwarded => self.by_forwarded(&mut told, lines),
+                ForwardedBy::XForwardedFor => self.by_x_forwarded(&mut claimed, lines),
+                ForwardedBy::Forwarded => self.by_forwarded(&mut claimed, lines),
             }
         }
-        let host = told.host.filter(|host| self.passes_host && authority::host(host).is_some());
+        let host = claimed.host.filter(|host| self.passes_host && authority::host(host).is_some());
         Arrival {
-            address: told.address,
+            address: claimed.address,
             trusted: sender.trusted,
-            https: told.https.unwrap_or(tls || sender.encrypted),
+            https: claimed.https.unwrap_or(tls || sender.encrypted),
             host,
         }
     }
 
-    fn by_x_forwarded<'a>(&self, told: &mut Told<'a>, lines: &Lines<'a>) {
+    fn by_x_forwarded<'a>(&self, claimed: &mut Claimed<'a>, lines: &Lines<'a>) {
         let mut read = 0_usize;
         for (index, entry) in list(&lines.forwarded_for).enumerate() {
             let Some(address) = address(entry) else { break };
-            (told.address, read) = (address, index);
+            (claimed.address, read) = (address, index);
             if !self.is_proxy(address, index) {
                 break;
             }
         }
         // A proxy that adds to the list adds at its right end, too, and one that replaces it leaves one entry.
         let at = |lines: &[&'a [u8]]| list(lines).take(read.saturating_add(1)).last();
-        told.https = at(&[lines.proto.last()]).and_then(is_https);
-        told.host = at(&lines.host).map(Cow::Borrowed);
+        claimed.https = at(&[lines.proto.last()]).and_then(is_https);
+        claimed.host = at(&lines.host).map(Cow::Borrowed);
     }
 
-    fn by_forwarded<'a>(&self, told: &mut Told<'a>, lines: &Lines<'a>) {
+    fn by_forwarded<'a>(&self, claimed: &mut Claimed<'a>, lines: &Lines<'a>) {
         let all = lines.forwarded.iter().rev().copied().flat_map(|line| from_the_right(line, b','));
         for (index, text) in all.map(<[u8]>::trim_ascii).filter(|text| !text.is_empty()).enumerate() {
             // A trusted proxy wrote this element: whatever it does not say, it does not know.
             let Some(element) = element(text) else { break };
-            told.https = element.proto.as_deref().and_then(is_https).or(told.https);
-            told.host = element.host.or_else(|| told.host.take());
+            claimed.https = element.proto.as_deref().and_then(is_https).or(claimed.https);
+            claimed.host = element.host.or_else(|| claimed.host.take());
             let Some(address) = element.node.as_deref().and_then(address) else { break };
-            told.address = address;
+            claimed.address = address;
             if !self.is_proxy(address, index) {
                 break;
             }
@@ -209,7 +209,7 @@ impl Proxies {
 }
 
 /// What the headers of a trusted proxy say about the client.
-struct Told<'a> {
+struct Claimed<'a> {
     address: IpAddr,
     https: Option<bool>,
     host: Option<Cow<'a, [u8]>>,

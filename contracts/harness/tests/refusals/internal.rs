@@ -1,4 +1,4 @@
-//! Nothing in an answer tells an internal path from an absent one.
+//! Nothing in an answer distinguishes an internal path from an absent one.
 
 use harness::wire::Answer;
 use harness::{Backend, Edge};

@@ -13,7 +13,8 @@ use tonic_health::pb::health_client::HealthClient;
 /// A few kilobytes are enough for each of thousands of connections.
 const STACK: usize = 128 * 1_024;
 
-/// Serves streams below `/live`: `/live/socket` is a WebSocket, `/live/silent` has no answer, all others send one event. Any other path has a
+/// Serves streams below `/live`: `/live/socket` is a WebSocket, `/live/silent` has no answer, all others send one
+/// event. Any other path has a
 /// short answer.
 pub(crate) fn serve() -> Port {
     let port = Port::lease();

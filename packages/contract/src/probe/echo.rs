@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// The header by which an answer of the echo is told from one of the edge.
+/// The header by which an answer of the echo is distinguished from one of the edge.
 pub const HEADER: &str = "x-cutover-contract-echo";
 
 /// The most connections: more than any edge opens to one backend in a probe.

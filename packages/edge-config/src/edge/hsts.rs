@@ -5,7 +5,7 @@ use std::fmt;
 /// The header that says so.
 pub const HSTS_HEADER: &str = "strict-transport-security";
 
-/// What a browser is told. `Display` is the value of the header.
+/// The promise to browsers that a host is served over https. `Display` is the value of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hsts {
     /// How many seconds the browser remembers it after each answer; 0 makes it forget.

@@ -26,7 +26,7 @@ pub struct Listener {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// What happens to a request with a header name that contains an underscore.
     pub underscores: Underscores,
-    /// What browsers are told about https on every answer; absent when they are told nothing. Always absent without `tls`.
+    /// The promise of https on every answer; absent when there is none. Always absent without `tls`.
     pub hsts: Option<Hsts>,
     /// Every request is sent to https instead of being served; absent where requests are served.
     pub redirect: Option<Redirect>,
@@ -156,7 +156,7 @@ pub struct Host {
     /// The names, lower case, without port. `*.example.com` stands for every name below `example.com`, at any depth, and
     /// `*` for any name.
     pub names: Vec<String>,
-    /// What browsers are told about https, instead of what the listener says.
+    /// The promise of https, instead of the listener's.
     pub hsts: Option<Hsts>,
     /// The name of the answers that Envoy gives where no route of the host matches a request. Absent when the rules of
     /// [`Edge::answers_of_host`](super::Edge::answers_of_host) decide.
@@ -174,7 +174,7 @@ impl Host {
 }
 
 impl Edge {
-    /// What browsers that reach `host` on `listener` are told about https. Nothing in the clear, where they ignore it (RFC 6797
+    /// The promise of https to browsers that reach `host` on `listener`. Nothing in the clear, where they ignore it (RFC 6797
     /// §8.1).
     #[must_use]
     pub fn hsts_of(&self, listener: &str, host: &Host) -> Option<Hsts> {

@@ -47,7 +47,8 @@ pub(super) struct Callers<'n> {
 }
 
 impl<'n> Callers<'n> {
-    /// Reads the sections. A check of the authorizer has `patience`, which bounds its questions to issuers and to the legacy backend.
+    /// Reads the sections. A check of the authorizer has `patience`, which bounds its questions to issuers and to the
+    /// legacy backend.
     pub(super) fn read(
         context: Context<'n>,
         fields: &mut Fields<'n>,

@@ -47,7 +47,7 @@ fn an_issuer_of_opaque_tokens_has_an_endpoint() {
             "algorithms: [ES256], introspection: { url: \"https",
             "and also `algorithms`",
         ),
-        (", prefix: c_", "", "the opaque tokens of \"b\" and \"c\" cannot be told apart"),
+        (", prefix: c_", "", "the opaque tokens of \"b\" and \"c\" cannot be distinguished"),
         ("prefix: c_", "prefix: ey", "with which the tokens of other issuers begin"),
         ("prefix: c_", "prefix: eyJhbGciOi", "with which the tokens of other issuers begin"),
         ("prefix: c_", "prefix: \"\"", "`prefix` is \"\""),

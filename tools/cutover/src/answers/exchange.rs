@@ -28,7 +28,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads `http://HOST:PORT` or `https://HOST:PORT`. The rules for certificates and the constant headers are those of the backend `named`, else of those with this address:
+    /// Reads `http://HOST:PORT` or `https://HOST:PORT`. The rules for certificates and the constant headers are those
+    /// of the backend `named`, else of those with this address:
     /// a legacy backend may take a request without them for one of a trusted service.
     ///
     /// # Errors

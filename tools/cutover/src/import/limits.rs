@@ -16,7 +16,7 @@ const WINDOWS: [(&str, u32); 4] = [("second", 1), ("minute", 60), ("hour", 3_600
 /// What cannot be translated.
 pub(super) fn of_kong(plugin: &Yaml, name: &str) -> Result<Vec<Limit>, String> {
     let config = plugin.get("config").ok_or("it has no `config`")?;
-    // Kong counts by the consumer unless it is told otherwise, and by the address where there is none.
+    // Kong counts by the consumer unless it is configured otherwise, and by the address where there is none.
     let per = match config.text_of("limit_by").unwrap_or("consumer") {
         "consumer" | "credential" => "subject",
         "ip" => "address",

@@ -1,7 +1,7 @@
 //! The client behind trusted proxies, for Envoy.
 //!
-//! The guard finds the client: its rules are discovered, so a changed list of proxies replaces no filter chain. Envoy is told
-//! only what the guard cannot know, the two addresses of a connection, and to leave `x-forwarded-proto` to the guard. Its own
+//! The guard finds the client: its rules are discovered, so a changed list of proxies replaces no filter chain. Envoy adds
+//! only what the guard cannot know, the two addresses of a connection, and leaves `x-forwarded-proto` to the guard. Its own
 //! idea of the client stays the peer, and no part of the edge reads it on such a listener.
 
 use edge_config::edge::{self, Http10, Listener, ProxyProtocol, TrustedProxies};

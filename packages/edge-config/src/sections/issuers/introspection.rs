@@ -118,7 +118,7 @@ fn prefix(context: Context<'_>, node: &Node) -> Option<String> {
     None
 }
 
-/// Reports issuers whose tokens cannot be told apart.
+/// Reports issuers whose tokens cannot be distinguished.
 pub(super) fn check_apart(context: Context<'_>, opaque: &[(&Node, &OpaqueIssuer)], has_jwt: bool) {
     let mut unnamed: Option<&OpaqueIssuer> = None;
     for (position, (node, one)) in opaque.iter().enumerate() {
@@ -128,7 +128,7 @@ pub(super) fn check_apart(context: Context<'_>, opaque: &[(&Node, &OpaqueIssuer)
                 None => unnamed = Some(one),
                 Some(other) => report(
                     format!(
-                        "the opaque tokens of {:?} and {:?} cannot be told apart",
+                        "the opaque tokens of {:?} and {:?} cannot be distinguished",
                         other.issuer, one.issuer
                     ),
                     "give `prefix` to all of them but one: the characters with which the tokens of that issuer begin",

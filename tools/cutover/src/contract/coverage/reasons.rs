@@ -95,6 +95,9 @@ const WEBHOOKS: &[&str] = &[
     "webhook_signature_too_new",
     "webhook_signature_replayed",
 ];
+const OPAQUE: &[&str] = &["token_inactive"];
+const TAGS: &[&str] = &["signature_wrong_tag"];
+const CERTIFICATES: &[&str] = &["certificate_unknown"];
 const LIMITS: &[&str] = &["rate_limited"];
 
 /// The codes for which `edge` has what they need.
@@ -127,6 +130,12 @@ pub(super) fn of(edge: &Edge) -> Vec<&'static str> {
         (internal(&leaves_one_out), LISTED_SERVICES),
         (internal(&|policy| !policy.permissions.is_empty()), PERMISSIONS),
         (edge.signatures.is_some() || !edge.webhooks.is_empty(), ADDRESSES),
+        (edge.sessions.as_ref().is_some_and(|sessions| !sessions.opaque.is_empty()), OPAQUE),
+        (
+            policies().any(|policy| matches!(policy, Policy::Signed(policy) if policy.profile.tag.is_some())),
+            TAGS,
+        ),
+        (!edge.client_certificates.is_empty(), CERTIFICATES),
         (edge.tenants.is_some(), TENANTS),
         (edge.api_keys.is_some(), API_KEYS),
         (edge.legacy_sessions.is_some(), LEGACY),
@@ -178,6 +187,9 @@ mod tests {
             SERVICE_TOKENS,
             SIGNATURES,
             WEBHOOKS,
+            OPAQUE,
+            TAGS,
+            CERTIFICATES,
             LIMITS,
         ];
         let known: BTreeSet<String> = groups.concat().into_iter().map(str::to_owned).collect();

@@ -60,10 +60,10 @@ fn a_promise_of_https_and_further_addresses_are_compared() {
     );
     assert!(!has(&promised, "drains"), "{promised:#?}");
     let gone = lines(&long, &none);
-    assert!(has(&gone, "weaker: https: browsers are no longer told to use https alone"), "{gone:#?}");
+    assert!(has(&gone, "weaker: https: browsers no longer use https alone"), "{gone:#?}");
     let shorter = lines(&long, &short);
     assert!(
-        has(&shorter, "weaker: https: browsers are told `max-age=60` instead of `max-age=600`"),
+        has(&shorter, "weaker: https: browsers receive `max-age=60` instead of `max-age=600`"),
         "{shorter:#?}"
     );
     let both = none.replace("address: '127.0.0.1:8443'", "addresses: ['127.0.0.1:8443', '[::1]:8443']");

@@ -29,7 +29,7 @@ pub(super) fn encryption(old: &Edge, new: &Edge) -> Aspects {
     noted
 }
 
-/// Notes what browsers are told about https (HSTS), for names that both edges have.
+/// Notes the promises of https to browsers (HSTS), for names that both edges have.
 pub(super) fn promises(old: &Edge, new: &Edge) -> Aspects {
     let mut noted = Aspects::default();
     let (before, after) = (promised(old), promised(new));
@@ -39,14 +39,12 @@ pub(super) fn promises(old: &Edge, new: &Edge) -> Aspects {
             (None, Some(is)) => {
                 (Protection::Stricter, format!("browsers use https alone for {name}: `{is}`"))
             }
-            (Some(_), None) => {
-                (Protection::Weaker, format!("browsers are no longer told to use https alone for {name}"))
-            }
+            (Some(_), None) => (Protection::Weaker, format!("browsers no longer use https alone for {name}")),
             (Some(was), Some(is)) => {
                 let is_weaker =
                     is.max_age < was.max_age || (was.include_subdomains && !is.include_subdomains);
                 let standing = if is_weaker { Protection::Weaker } else { Protection::Stricter };
-                (standing, format!("browsers are told `{is}` instead of `{was}` for {name}"))
+                (standing, format!("browsers receive `{is}` instead of `{was}` for {name}"))
             }
             (None, None) => continue,
         };
@@ -55,14 +53,14 @@ pub(super) fn promises(old: &Edge, new: &Edge) -> Aspects {
     noted
 }
 
-/// By name, what browsers are told on the first listener that tells them anything.
+/// By name, the promise of the first listener that makes one.
 fn promised(edge: &Edge) -> BTreeMap<&str, Option<Hsts>> {
     let mut names = BTreeMap::new();
     for host in edge.hosts.values() {
-        let told = host.listeners.iter().find_map(|listener| edge.hsts_of(listener, host));
+        let promised = host.listeners.iter().find_map(|listener| edge.hsts_of(listener, host));
         for name in &host.names {
             let known: &mut Option<Hsts> = names.entry(name.as_str()).or_default();
-            *known = known.or(told);
+            *known = known.or(promised);
         }
     }
     names
