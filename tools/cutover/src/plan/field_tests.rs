@@ -282,7 +282,7 @@ fn every_field_of_an_edge_is_compared() {
         (
             "answers: auth, limits: [people] }",
             "answers: auth, limits: [people], stream: true }".into(),
-            "same: `stream` is true",
+            "`stream` is true",
         ),
         (
             "answers: auth, limits: [people] }",
