@@ -223,7 +223,7 @@ fn the_case_of_names_the_status_and_silence_are_differences() {
     let closed = format!("http://{}", spare.address());
     assert_eq!(run(&edge, &[&file, "--from", &closed, "--route", "books"]).0, 1);
     for wrong in [
-        &["--from", "https://localhost"][..],
+        &["--from", "ftp://localhost"][..],
         &["--from", "http://localhost/books"],
         &["--from", "http://localhost:x"],
         &["--from", &from, "--route", "boks"],

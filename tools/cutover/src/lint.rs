@@ -122,9 +122,9 @@ fn check(file: &Path, environment: Environment<'_>) -> Result<(Edge, Faults), Fi
     Ok((edge, found))
 }
 
-/// The faults of the files that `edge` names; `text` is the edge file.
+/// The files that `edge` names and that are missing or cannot be loaded; `text` is the edge file.
 pub(crate) fn named_files(edge: &Edge, text: &str) -> Vec<Fault> {
-    files::check(edge, text)
+    files::in_the_way(edge, text)
 }
 
 /// What CI shows of a finding. A warning that fails the command is shown as an error.

@@ -25,9 +25,20 @@ use super::certificates;
 /// Longer than any file that an edge file names: a directory of a million tenants takes 64 MB.
 const MAX_BYTES: u64 = 64 * 1_024 * 1_024;
 
-/// All faults of the files that `edge` names; `text` is the edge file.
+/// All faults of the files that `edge` names, and remarks about their contents; `text` is the edge file.
 pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
-    let mut found = Found { text, faults: Vec::new() };
+    let Found { text: _, mut faults, remarks } = read(edge, text);
+    faults.extend(remarks);
+    faults
+}
+
+/// The files without which a part of the edge would wait or refuse every caller: those that are missing or cannot be loaded.
+pub(super) fn in_the_way(edge: &Edge, text: &str) -> Vec<Fault> {
+    read(edge, text).faults
+}
+
+fn read<'t>(edge: &Edge, text: &'t str) -> Found<'t> {
+    let mut found = Found { text, faults: Vec::new(), remarks: Vec::new() };
     for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.issuers) {
         match &issuer.keys {
             KeySource::File(path) | KeySource::Pem { path, .. } => {
@@ -101,7 +112,7 @@ pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
             found.pair(certificate, key);
         }
     }
-    found.faults
+    found
 }
 
 fn public_keys(content: &[u8]) -> Result<(), String> {
@@ -110,7 +121,10 @@ fn public_keys(content: &[u8]) -> Result<(), String> {
 
 struct Found<'a> {
     text: &'a str,
+    /// Files that are missing or cannot be loaded.
     faults: Vec<Fault>,
+    /// What surprises in a file that can be loaded. Every part works with it.
+    remarks: Vec<Fault>,
 }
 
 impl Found<'_> {
@@ -133,7 +147,7 @@ impl Found<'_> {
                 file.display()
             );
             let mend = "correct the tenant's id, or list the tenant".to_owned();
-            self.faults.push(Fault {
+            self.remarks.push(Fault {
                 place: place(self.text, key),
                 problem,
                 mend,
@@ -188,7 +202,7 @@ impl Found<'_> {
     fn certificates(&mut self, edge: &Edge, name: &str, listener: &Listener) {
         for (about, problem, mend) in certificates::warnings(edge, name, listener, SystemClock.now()) {
             let place = place(self.text, &about);
-            self.faults.push(Fault { place, problem, mend, severity: Severity::Warning });
+            self.remarks.push(Fault { place, problem, mend, severity: Severity::Warning });
         }
     }
 
