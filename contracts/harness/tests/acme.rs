@@ -262,7 +262,7 @@ fn a_company_runs_its_own_edge_file_from_an_empty_directory() {
 
     // Every shop has its certificate, and is read by everybody.
     assert_eq!(status(&acme.curl("tea.shop.acme.test", "/", &[])), "200");
-    assert_eq!(status(&acme.curl("tea.shop.acme.test", "/", &["-X", "DELETE"])), "405");
+    assert_eq!(status(&acme.curl("tea.shop.acme.test", "/", &["-X", "DELETE"])), "404");
 
     // A suspended tenant is refused within a second, a live token or not.
     let suspended = TENANTS.replacen("active", "suspended", 1);
