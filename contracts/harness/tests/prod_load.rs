@@ -49,7 +49,7 @@ fn slow_bodies_end_in_408_and_reach_no_backend_whole() {
     let backend = Backend::plain();
     let edge = edge_before(
         &backend,
-        &[("listeners.json", "\"request_timeout\":\"300s\"", "\"request_timeout\":\"2s\"")],
+        &[("listeners.json", "\"request_timeout\":\"300.000s\"", "\"request_timeout\":\"2s\"")],
     );
     let head = "POST /open/slow HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nbegun";
     let mut silent = Connection::open(edge.public()).expect("the edge listens");
