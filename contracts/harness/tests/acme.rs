@@ -1,6 +1,6 @@
 //! The edge file of a company with tokens, tenants, header names, backends and a network of its own, run from a release in an
 //! empty directory. Requests are sent by curl, as its clients would send them.
-#![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::fs::{Permissions, set_permissions, write};
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! An edge of a stranger's own, from an empty directory: no repository, no Python environment, an identity provider of which
 //! the edge knows the name alone. The commands are those of docs/your-own-product.md.
-#![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};

@@ -131,7 +131,7 @@ fn a_change_that_needs_a_restart_is_refused_and_its_revision_is_never_guessed() 
         (
             "session.jwks.json",
             "other.jwks.json",
-            "`issuer`, `keys` or `algorithms` of `sessions` cannot change",
+            "`issuer`, `keys`, `algorithms` or `introspection` of `sessions` cannot change",
         ),
         ("revoked.jsonl", "other.jsonl", "`sessions.revocations` cannot change"),
         ("policies:\n", "api_keys: { file: keys.jsonl }\n\npolicies:\n", "`api_keys` cannot change"),
