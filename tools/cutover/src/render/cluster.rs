@@ -89,7 +89,7 @@ pub(super) fn backend(
 
 /// Sets the one endpoint of the cluster `name`.
 pub(super) fn at(cluster: &mut Value, name: &str, place: &Endpoint) {
-    locate(cluster, name, is_address(place), std::iter::once(endpoint(place)));
+    locate(cluster, name, is_address(place), std::iter::once(lb_endpoint(&endpoint(place))));
 }
 
 fn is_address(endpoint: &Endpoint) -> bool {
