@@ -5,10 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use harness::authority::{Authority, Pair};
 use harness::terminator::Terminator;
-use harness::{Backend, Edge, EdgeBuilder, Part, Port, eventually, eventually_some};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, eventually, eventually_some, pause};
 use tempfile::TempDir;
 
 /// An edge with these further backends, and for each a public route below `/NAME`.
@@ -190,16 +191,21 @@ fn replaced_files_count_without_a_restart() {
     let edge = edge(&[("orders", words(&[named(&server)], &ca, &client))]).start();
     eventually("the name is resolved", || edge.get("/orders").send().status == 200);
     let first = server.seen().pop().and_then(|hello| hello.certificate).expect("it presented one");
+    // Only a new connection shows what a file holds now.
+    let asked_anew = || {
+        pause(Duration::from_millis(200), "a connection ends after 50 ms without a request");
+        edge.get("/orders").send().status
+    };
     both(&authority.issue(home, "edge", "the-edge"));
     eventually("the edge presents the new certificate", || {
-        assert_eq!(edge.get("/orders").send().status, 200);
+        assert_eq!(asked_anew(), 200);
         server.seen().pop().and_then(|hello| hello.certificate).is_some_and(|shown| shown != first)
     });
     // Another authority replaces the one that issued the backend's certificate.
     Authority::new().write(&ca);
-    eventually("the backend is no longer trusted", || edge.get("/orders").send().status == 503);
+    eventually("the backend is no longer trusted", || asked_anew() == 503);
     authority.write(&ca);
-    eventually("it is trusted again", || edge.get("/orders").send().status == 200);
+    eventually("it is trusted again", || asked_anew() == 200);
 }
 
 /// A server of HTTP/2 in the clear: 200 with the names of the headers that it received and the body's length. gRPC gets its
