@@ -307,7 +307,7 @@ fn no_caller_takes_all_the_room_and_one_stream_more_than_there_is_room_for_is_re
         others.iter().map(|other| Live::begin(&edge, "/live/events", &cookie(other))).collect();
     assert_eq!(streams.iter().filter(|stream| stream.is_ok()).count(), 7);
     assert_eq!(edge.envoy_stat("wasmcustom.cutover_guard_streams_refused"), Some(2));
-    // A request that is no stream needs no room, and room is there again when a stream has ended.
+    // A request that is not a stream needs no room, and room is there again when a stream has ended.
     assert_eq!(edge.get("/books").token(&greedy.token).send().status, 200);
     drop((stream, streams));
     eventually("there is room again", || Live::begin(&edge, "/live/events", &cookie(&greedy)).is_ok());

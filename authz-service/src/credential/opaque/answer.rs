@@ -41,7 +41,7 @@ impl Description {
     /// Reads `body` by `rules`.
     ///
     /// # Errors
-    /// A message, when it is no answer: not an object of distinct members with `active: true` or `false`.
+    /// A message, when it is not an answer: not an object of distinct members with `active: true` or `false`.
     pub fn read(body: &[u8], rules: &Arc<ClaimRules>) -> Result<Described, String> {
         let claims = Claims::of(body, rules)
             .map_err(|_| "the answer is not a JSON object of distinct members".to_owned())?;

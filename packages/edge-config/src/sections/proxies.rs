@@ -90,7 +90,7 @@ pub(super) fn check(context: Context<'_>, name: &str, place: Place, listener: &L
         let mend = "list the proxies: `trusted_proxies: [10.0.0.0/8]`";
         if proxy_protocol.is_some() {
             let problem = format!(
-                "listener `{name}` has `proxy_protocol` and no `trusted_proxies`: it would count from nobody"
+                "listener `{name}` has `proxy_protocol` and no `trusted_proxies`: no peer could name a client"
             );
             context.faults.report(place, problem, mend);
         }
