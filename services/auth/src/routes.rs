@@ -24,7 +24,6 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use axum::{Json, Router};
 use clock::Clock;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
@@ -34,9 +33,13 @@ use kit::SubjectId;
 use kit::body::Body;
 use kit::caller::{EXPIRES, access_tokens};
 use kit::generation::Surface;
+use kit::openapi::{Documents, Failed, Invalid, TooLarge, TooMany, Unauthenticated, Unavailable};
 use kit::{Gate, Person, answer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::body;
 use crate::code::Codes;
@@ -47,7 +50,7 @@ use crate::legacy::{LegacyPair, LegacySessions, SignedOut, written};
 use crate::mail::Mailbox;
 use crate::people::People;
 use crate::presented::{Presented, is_pair, meant};
-use crate::service_token::{Refusal, ServiceTokens};
+use crate::service_token::{Granted, Refusal, RefusedToken, ServiceTokens, TokenRequest};
 use crate::session::Sessions;
 use crate::settings::SessionForm;
 use crate::token::{Expiry, Holder, Pair, Tokens};
@@ -92,18 +95,33 @@ impl FromRef<App> for Gate {
     }
 }
 
+/// The routes for clients.
+fn for_clients() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(request_code)).routes(routes!(login, check, refresh, logout))
+}
+
+/// The routes for services.
+fn for_services() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(grant))
+}
+
+/// Returns the OpenAPI documents of the routes, as the later surface answers them.
+#[must_use]
+pub fn documents() -> Documents {
+    let (public, internal) = (for_clients().into_openapi(), for_services().into_openapi());
+    Documents::of("auth", crate::ABOUT.purpose, public, internal)
+}
+
 /// Builds the routes with their layers, ready to be served.
 pub fn router(app: App) -> Router {
     let words = app.gate.words();
     let sessions = app.sessions.clone();
     let service_token = app.service_tokens.is_some();
-    let mut routes = Router::new()
-        .route("/auth/code", post(request_code))
-        .route("/auth/token", post(login).get(check).patch(refresh).delete(logout))
-        .with_state(app.clone());
+    let mut routes: Router<App> = for_clients().into();
     if service_token {
-        routes = routes.merge(Router::new().route("/_/auth/service-token", post(grant)).with_state(app));
+        routes = routes.merge(Router::from(for_services()));
     }
+    let routes = routes.with_state(app);
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let sessions = sessions.clone();
         Box::pin(async move { sessions.reachable().await })
@@ -111,7 +129,18 @@ pub fn router(app: App) -> Router {
     kit::surface::surround(routes, words, Arc::new(ready))
 }
 
-/// Answers as RFC 6749 §5 requires: JSON that must not be stored.
+/// Issues a token to a service in exchange for its signed assertion (RFC 6749 §4.4, RFC 7523 §2.2). The answer is JSON that
+/// must not be stored.
+#[utoipa::path(
+    post, path = "/_/auth/service-token", operation_id = "grantServiceToken", tag = "auth", security(()),
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The token.", body = Granted),
+        (status = 400, description = "The request is not valid (RFC 6749 §5.2).", body = RefusedToken),
+        (status = 401, description = "The assertion is not valid.", body = RefusedToken),
+        TooLarge, Failed, Unavailable,
+    ),
+)]
 async fn grant(State(app): State<App>, Body(bytes): Body) -> Result<Response, Error> {
     let fields = serde_urlencoded::from_bytes::<Vec<(String, String)>>(&bytes).unwrap_or_default();
     let granted = match &app.service_tokens {
@@ -127,13 +156,23 @@ async fn grant(State(app): State<App>, Body(bytes): Body) -> Result<Response, Er
                     StatusCode::BAD_REQUEST
                 }
             };
-            (status, Json(serde_json::json!({ "error": refusal.code() }))).into_response()
+            (status, Json(RefusedToken { error: refusal.code() })).into_response()
         }
     };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
+/// Sends a login code to an address. A code lives for two minutes, and an address has at most five.
+#[utoipa::path(
+    post, path = "/auth/code", operation_id = "requestLoginCode", tag = "auth", security(()),
+    request_body = body::code::Payload,
+    responses(
+        (status = 201, description = "The code is in the mail."),
+        (status = 404, description = "No account has this address: `Not found user`."),
+        Invalid, TooLarge, TooMany, Failed, Unavailable,
+    ),
+)]
 async fn request_code(State(app): State<App>, Body(bytes): Body) -> Result<Response, Error> {
     let body::code::Payload { email } = json(&bytes)?;
     if !kit::email::is_address(&email) {
@@ -148,6 +187,19 @@ async fn request_code(State(app): State<App>, Body(bytes): Body) -> Result<Respo
     Ok(answer::created())
 }
 
+/// Signs in with a code, which is used up by it.
+#[utoipa::path(
+    post, path = "/auth/token", operation_id = "signIn", tag = "auth", security(()),
+    request_body = body::sign_in::Payload,
+    responses(
+        (status = 201, description = "Signed in. Two `set-cookie` lines have the tokens: access, then refresh.", headers(
+            ("set-cookie" = String, description = "`madome_access_token` and `madome_refresh_token`."),
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        (status = 404, description = "The code is wrong, expired or used (`Invalid authcode`), or the account is gone."),
+        Invalid, TooLarge, TooMany, Failed, Unavailable,
+    ),
+)]
 async fn login(State(app): State<App>, Body(bytes): Body) -> Result<Response, Error> {
     let body::sign_in::Payload { email, code } = json(&bytes)?;
     if !app.codes.consume(&email, &code).await? {
@@ -159,11 +211,17 @@ async fn login(State(app): State<App>, Body(bytes): Body) -> Result<Response, Er
     signed_in(&app, &pair)
 }
 
-/// The answer of `GET /auth/token`, with the fields in the contract's order.
-#[derive(Serialize)]
+/// The signed-in person. The fields are in the contract's order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
 struct Checked {
+    #[schema(value_type = String, format = "uuid")]
     user_id: SubjectId,
+    /// 0: everyone; 1: developers; 2: bots, which write.
+    #[schema(value_type = u8, maximum = 2)]
     user_role: Role,
+    /// When the access token expires, in Unix seconds.
+    #[schema(example = 1_795_147_200)]
     access_token_exp: u64,
 }
 
@@ -173,6 +231,19 @@ struct OlderChecked {
     user_id: SubjectId,
 }
 
+/// Checks the session, and with `role` whether the person has it.
+#[utoipa::path(
+    get, path = "/auth/token", operation_id = "checkSession", tag = "auth", security(("session" = [])),
+    params(("role" = Option<String>, Query, example = "0", description =
+        "The lowest role that suffices, from 0 to 255. Any other text requires no role.")),
+    responses(
+        (status = 200, description = "Signed in.", body = Checked, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        (status = 403, description = "The role is too low (`Permission denied`), or the tenant is suspended."),
+        Unauthenticated, Failed, Unavailable,
+    ),
+)]
 async fn check(
     State(app): State<App>,
     Person(person): Person,
@@ -225,6 +296,20 @@ fn required_role(uri: &Uri) -> Option<Role> {
     value.parse().ok().map(Role)
 }
 
+/// Replaces the session by a new one. The access token may be expired, but it must be genuine; the refresh token must be
+/// valid and of the same session.
+#[utoipa::path(
+    patch, path = "/auth/token", operation_id = "refreshSession", tag = "auth",
+    security(("session" = [], "refresh" = [])),
+    responses(
+        (status = 201, description = "Refreshed. Two `set-cookie` lines have the tokens: access, then refresh.", headers(
+            ("set-cookie" = String, description = "`madome_access_token` and `madome_refresh_token`."),
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        (status = 401, description = "A token is missing, invalid or used (`Unauthorized`), or the two are of different sessions (`Invalid token pair`)."),
+        TooMany, Failed, Unavailable,
+    ),
+)]
 async fn refresh(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
     let presented = Presented::read(&headers).ok_or(Error::Unauthorized)?;
     // The access token may be expired, but it must be genuine.
@@ -260,6 +345,18 @@ async fn refresh(State(app): State<App>, headers: HeaderMap) -> Result<Response,
     signed_in(&app, &pair)
 }
 
+/// Signs out. Expired tokens count too, so that signing out always works.
+#[utoipa::path(
+    delete, path = "/auth/token", operation_id = "signOut", tag = "auth",
+    security(("session" = []), ("refresh" = [])),
+    responses(
+        (status = 204, description = "Signed out. The `set-cookie` lines clear the cookies.", headers(
+            ("set-cookie" = String, description = "The cookies with empty values and `Max-Age=0`."),
+        )),
+        (status = 401, description = "No token names a session: `Invalid token`."),
+        TooMany, Failed, Unavailable,
+    ),
+)]
 async fn logout(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
     let invalid = || Error::InvalidToken { surface: app.surface };
     // Two lines that disagree do not show which session is meant.

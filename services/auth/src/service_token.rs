@@ -37,6 +37,7 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait as _, DatabaseConnection, EntityTrait as _, QueryFilter as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 
 use entity::{ActiveModel, Column, Entity};
 use registered::{Client, Registered};
@@ -86,12 +87,43 @@ impl Refusal {
 }
 
 /// An issued token, with the fields of RFC 6749 §5.1.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ServiceToken)]
 pub struct Granted {
     access_token: String,
+    #[schema(value_type = String, example = "Bearer")]
     token_type: &'static str,
+    /// In seconds.
+    #[schema(example = 600)]
     expires_in: u64,
+    /// The permissions, separated by spaces.
     scope: String,
+}
+
+/// A refused request (RFC 6749 §5.2).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RefusedToken {
+    /// `invalid_request`, `unsupported_grant_type`, `invalid_client` or `invalid_scope`.
+    #[schema(value_type = String, example = "invalid_client")]
+    pub error: &'static str,
+}
+
+/// The form of a request, for the OpenAPI document: [`ServiceTokens::grant`] reads the fields itself, because it refuses
+/// repeated ones.
+#[derive(Debug, Deserialize, ToSchema)]
+#[expect(dead_code, reason = "it describes the form")]
+pub struct TokenRequest {
+    #[schema(example = "client_credentials")]
+    grant_type: String,
+    #[schema(example = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")]
+    client_assertion_type: String,
+    /// A JWT that the service signed.
+    client_assertion: String,
+    /// The requested permissions, separated by spaces; without it, all.
+    scope: Option<String>,
+    /// The tenant to act for; without it, the token is for the platform.
+    #[schema(format = "uuid")]
+    tenant_id: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -11,6 +11,7 @@
 //! * [`generation`]: the older or the later surface of the API.
 //! * [`cookies`]: reading cookies by the same rule as the edge.
 //! * [`email`]: valid addresses. [`shown`]: the one form of text that other people see.
+//! * [`openapi`]: the documents of a service's routes, made from their code.
 //! * [`store`]: SQLite or PostgreSQL behind one connection type.
 
 pub mod answer;
@@ -21,6 +22,7 @@ pub mod cookies;
 pub mod email;
 pub mod generation;
 pub mod id;
+pub mod openapi;
 pub mod settings;
 pub mod shown;
 pub mod startup;

@@ -9,6 +9,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod documents;
 mod postgres;
 mod process;
 mod wire;
@@ -26,6 +27,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 
 use crate::settings::Home;
 
+pub use documents::{assert_written, operations};
 pub use postgres::PrivatePostgres;
 pub use process::{Binary, Refusal, Running};
 pub use wire::Wire;

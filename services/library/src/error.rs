@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode};
 use kit::answer;
 use sea_orm::DbErr;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The content type of a refusal by the framework.
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -47,10 +48,14 @@ pub enum Error {
     Store(#[source] DbErr),
 }
 
-/// The body of a refusal by a use case.
-#[derive(Serialize)]
-struct Refusal<'a> {
+/// Why a request was refused.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Refusal<'a> {
+    /// The kind of the refusal.
+    #[schema(example = "Not found resource")]
     name: &'a str,
+    /// The reason.
+    #[schema(example = "Not found book")]
     message: &'a str,
 }
 

@@ -30,8 +30,10 @@
 pub(crate) mod body;
 mod later;
 mod older;
+mod parameters;
 mod path;
 mod query;
+mod refusals;
 mod view;
 
 use std::pin::Pin;
@@ -41,11 +43,15 @@ use axum::Router;
 use axum::extract::{FromRef, FromRequestParts as _, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, get};
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use kit::generation::Surface;
+use kit::openapi::Documents;
 use kit::{Gate, Person, SessionExpiry};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::books::Books;
 use crate::error::Error;
@@ -79,20 +85,27 @@ const OLDER: [(&str, &str, Methods); 6] = [
 ];
 
 /// Every route of the later surface.
-const LATER: [(&str, Methods); 12] = [
-    ("/books", || get(later::list).post(later::create).patch(later::change)),
-    ("/books/search", || get(later::search)),
-    ("/books/tags/search", || get(later::search_tags)),
-    ("/books/tags/{tag}", || get(later::tag)),
-    ("/books/currently-renewing", || get(later::renewing)),
-    ("/books/need-check", || get(later::need_check)),
-    ("/books/ids", || get(later::ids)),
-    ("/books/{id}", || get(later::one)),
-    ("/books/{id}/currently-renewing", || get(later::is_renewing)),
-    ("/books/{id}/release", || patch(later::release)),
-    ("/books/{id}/check", || patch(later::check)),
-    ("/books/{old}/renew/{new}", || post(later::renew)),
-];
+fn later() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(later::list, later::create, later::change))
+        .routes(routes!(later::search))
+        .routes(routes!(later::search_tags))
+        .routes(routes!(later::tag))
+        .routes(routes!(later::renewing))
+        .routes(routes!(later::need_check))
+        .routes(routes!(later::ids))
+        .routes(routes!(later::one))
+        .routes(routes!(later::is_renewing))
+        .routes(routes!(later::release))
+        .routes(routes!(later::check))
+        .routes(routes!(later::renew))
+}
+
+/// Returns the OpenAPI documents of the routes. The service has no routes for services.
+#[must_use]
+pub fn documents() -> Documents {
+    Documents::of("library", crate::ABOUT.purpose, later().into_openapi(), OpenApi::default())
+}
 
 /// What the legacy library writes first in every answer.
 const POWERED_BY: (HeaderName, HeaderValue) =
@@ -113,10 +126,9 @@ pub fn router(books: Books, gate: Gate, surface: Surface, files: Arc<str>) -> Ro
                 .layer(middleware::map_response(powered));
         }
         Surface::Later => {
-            for (path, methods) in LATER {
-                routes = routes.route(path, methods());
-            }
-            routes = routes.layer(middleware::from_fn_with_state(gate, signed_in_with_expiry));
+            routes = routes
+                .merge(Router::from(later()))
+                .layer(middleware::from_fn_with_state(gate, signed_in_with_expiry));
         }
     }
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {

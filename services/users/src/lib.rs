@@ -28,8 +28,9 @@ use crate::settings::Settings;
 /// Name and purpose of the service, for its `main`.
 pub const ABOUT: About = About {
     name: "users",
-    purpose: "Accounts: people read and change their own, and services look them up.\n\nCommand: `users tenants` names \
-              the tenants of existing people (`users tenants --help`).",
+    purpose: "Accounts: people read and change their own, and services look them up.\n\nCommands: `users tenants` \
+              names the tenants of existing people (`users tenants --help`); `users openapi public|internal` prints the \
+              description of the routes.",
     variables: settings::VARIABLES,
 };
 

@@ -19,14 +19,17 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRef, Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::HeaderMap;
 use identity::Role;
 use kit::SubjectId;
 use kit::body::Body;
+use kit::openapi::{Documents, Failed, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable};
 use kit::{Gate, Person, ServiceCaller, SessionExpiry, answer};
 use serde::Deserialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::account::{Accounts, Key, Reach};
 use crate::error::Error;
@@ -47,47 +50,43 @@ impl FromRef<App> for Gate {
     }
 }
 
-/// The handlers of a route, by method.
-type Methods = fn() -> MethodRouter<App>;
+/// The routes for clients of the later surface.
+fn later() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(me, change)).routes(routes!(create))
+}
 
-/// Every route of the later surface. The router is built only from a table, and so is the test that tries each
-/// route for services with a token of another tenant.
-const LATER: [(&str, Methods); 4] = [
-    ("/users/@me", || get(me).patch(change)),
-    ("/users", || post(create)),
-    ("/_/users", || get(look_up_by_email)),
-    ("/_/users/{key}", || get(look_up)),
-];
+/// The routes for clients of the older surface.
+fn older() -> Router<App> {
+    Router::new().route("/users/@me", get(me_as_before)).route("/users", post(create_as_before))
+}
 
-/// Every route of the older surface.
-const OLDER: [(&str, Methods); 4] = [
-    ("/users/@me", || get(me_as_before)),
-    ("/users", || post(create_as_before)),
-    ("/_/users", || get(look_up_by_email)),
-    ("/_/users/{key}", || get(look_up)),
-];
+/// The routes for services, the same on both surfaces.
+fn for_services() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(look_up_by_email)).routes(routes!(look_up))
+}
 
-const fn table(surface: Surface) -> [(&'static str, Methods); 4] {
-    match surface {
-        Surface::Older => OLDER,
-        Surface::Later => LATER,
-    }
+/// Returns the OpenAPI documents of the routes.
+#[must_use]
+pub fn documents() -> Documents {
+    let (public, internal) = (later().into_openapi(), for_services().into_openapi());
+    Documents::of("users", "Accounts: people read and change their own.", public, internal)
 }
 
 /// Returns the paths of the routes for services, as the router has them.
-pub fn service_paths(surface: Surface) -> impl Iterator<Item = &'static str> {
-    table(surface).into_iter().map(|(path, _)| path).filter(|path| path.starts_with("/_/"))
+#[must_use]
+pub fn service_paths() -> Vec<String> {
+    documents().internal.paths.paths.keys().cloned().collect()
 }
 
 /// Builds the routes with their layers, ready to be served.
 pub fn router(accounts: Accounts, gate: Gate, surface: Surface) -> Router {
     let words = gate.words();
     let probed = accounts.clone();
-    let mut routes = Router::new();
-    for (path, methods) in table(surface) {
-        routes = routes.route(path, methods());
-    }
-    let routes = routes.with_state(App { accounts, gate });
+    let for_clients = match surface {
+        Surface::Older => older(),
+        Surface::Later => later().into(),
+    };
+    let routes = for_clients.merge(Router::from(for_services())).with_state(App { accounts, gate });
     let ready = move || -> std::pin::Pin<Box<dyn Future<Output = bool> + Send>> {
         let accounts = probed.clone();
         Box::pin(async move { accounts.reachable().await })
@@ -95,6 +94,16 @@ pub fn router(accounts: Accounts, gate: Gate, surface: Surface) -> Router {
     kit::surface::surround(routes, words, Arc::new(ready))
 }
 
+/// Returns the caller's own account.
+#[utoipa::path(
+    get, path = "/users/@me", operation_id = "getOwnAccount", tag = "users", security(("session" = [])),
+    responses(
+        (status = 200, description = "The account.", body = Own, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        Unauthenticated, NotFound, Failed, Unavailable,
+    ),
+)]
 async fn me(State(app): State<App>, Person(person): Person, expiry: SessionExpiry) -> impl IntoResponse {
     let answer = app.accounts.own(&person).await.map(|account| Json(Own::from(account)));
     (expiry, answer)
@@ -105,6 +114,16 @@ async fn me_as_before(State(app): State<App>, Person(person): Person) -> Result<
     app.accounts.own(&person).await.map(|account| Json(OlderOwn::from(account)))
 }
 
+/// Changes the caller's own name and handle.
+#[utoipa::path(
+    patch, path = "/users/@me", operation_id = "changeOwnAccount", tag = "users", security(("session" = [])),
+    request_body = ChangeBody,
+    responses(
+        (status = 204, description = "Changed."),
+        (status = 409, description = "The name or the handle belongs to another account: `Already exist user`."),
+        Invalid, Unauthenticated, NotFound, TooLarge, Failed, Unavailable,
+    ),
+)]
 async fn change(
     State(app): State<App>,
     Person(person): Person,
@@ -119,6 +138,16 @@ async fn change(
     (expiry, change.await.map(|()| answer::no_content()))
 }
 
+/// Creates an account in the caller's tenant. Only bots may.
+#[utoipa::path(
+    post, path = "/users", operation_id = "createAccount", tag = "users", security(("session" = [])),
+    request_body = NewBody,
+    responses(
+        (status = 201, description = "Created."),
+        (status = 409, description = "The name, the handle or the address belongs to another account: `Already exist user`."),
+        Invalid, Unauthenticated, Forbidden, TooLarge, Failed, Unavailable,
+    ),
+)]
 async fn create(
     State(app): State<App>,
     Person(person): Person,
@@ -152,8 +181,17 @@ async fn create_as_before(
     Ok(answer::created())
 }
 
-/// Looks up by `?email=`: an address may contain `/`, `;` or `%`, which the edge refuses in a path because
+/// Looks an account up by `?email=`: an address may contain `/`, `;` or `%`, which the edge refuses in a path because
 /// they could mean another one.
+#[utoipa::path(
+    get, path = "/_/users", operation_id = "lookUpAccountByEmail", tag = "users", security(("service" = [])),
+    params(("email" = String, Query, description = "The e-mail address.", example = "demo@example.com")),
+    responses(
+        (status = 200, description = "The account with its tenant.", body = Looked),
+        (status = 404, description = "No such account, or one of another tenant than the service's."),
+        Unauthenticated, Failed, Unavailable,
+    ),
+)]
 async fn look_up_by_email(
     State(app): State<App>,
     caller: ServiceCaller,
@@ -178,6 +216,16 @@ struct ByEmail {
     email: String,
 }
 
+/// Looks an account up by its id or e-mail address.
+#[utoipa::path(
+    get, path = "/_/users/{key}", operation_id = "lookUpAccount", tag = "users", security(("service" = [])),
+    params(("key" = String, Path, description = "The id or the e-mail address.", example = "demo@example.com")),
+    responses(
+        (status = 200, description = "The account with its tenant.", body = Looked),
+        (status = 404, description = "No such account, or one of another tenant than the service's."),
+        Unauthenticated, Failed, Unavailable,
+    ),
+)]
 async fn look_up(
     State(app): State<App>,
     caller: ServiceCaller,

@@ -5,6 +5,7 @@
 
 mod app;
 mod codes;
+mod documents;
 mod ended;
 mod exchange;
 mod exchange_by_endpoint;

@@ -6,16 +6,33 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use identity::Role;
 use kit::body::Body;
+use kit::openapi::{Unauthenticated, Unavailable};
 use kit::{Person, answer};
 
+use super::parameters::{Id, Kinds, Listing, NewBook, Part, Search};
 use super::query::{One, Query, book_id, invalid, one_id};
-use super::view::{self, Later, Object};
+use super::refusals::{Broken, InvalidBook, InvalidId, InvalidQuery, LowRole, NoBook};
+use super::view::{self, BookList, Later, Object};
 use super::{App, body};
 use crate::book::Tag;
 use crate::books::{Filter, Renewed, Scope};
-use crate::error::{Error, json};
+use crate::error::{Error, Refusal, json};
 use crate::search::Expression;
 
+/// The content type of answers.
+const JSON: &str = "application/json; charset=utf-8";
+
+/// Lists books: by `ids[]`, else by `tags[]`, else all.
+#[utoipa::path(
+    get, path = "/books", operation_id = "listBooks", tag = "library", security(("session" = [])),
+    params(Listing, Kinds, Part),
+    responses(
+        (status = 200, description = "The books.", body = BookList, content_type = JSON, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        InvalidQuery, Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn list(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
     if let Some(ids) = query.ids()? {
         let books = app.books.by_ids(&ids).await?;
@@ -38,6 +55,17 @@ pub(super) async fn list(State(app): State<App>, _: Person, query: Query) -> Res
     Ok(view::listed::<Later>(books))
 }
 
+/// Adds a book. Only bots may.
+#[utoipa::path(
+    post, path = "/books", operation_id = "addBook", tag = "library", security(("session" = [])),
+    request_body = NewBook,
+    responses(
+        (status = 201, description = "Added."),
+        InvalidBook, LowRole,
+        (status = 409, description = "A book has this id already.", body = Refusal, content_type = JSON),
+        Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn create(
     State(app): State<App>,
     Person(person): Person,
@@ -49,6 +77,15 @@ pub(super) async fn create(
     Ok(answer::created())
 }
 
+/// Replaces title, kind and tags of a book. Only bots may.
+#[utoipa::path(
+    patch, path = "/books", operation_id = "changeBook", tag = "library", security(("session" = [])),
+    request_body = NewBook,
+    responses(
+        (status = 200, description = "Changed."),
+        InvalidBook, LowRole, NoBook, Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn change(
     State(app): State<App>,
     Person(person): Person,
@@ -60,6 +97,17 @@ pub(super) async fn change(
     Ok(answer::text(StatusCode::OK, ""))
 }
 
+/// Searches for books by words of their titles and tags.
+#[utoipa::path(
+    get, path = "/books/search", operation_id = "searchBooks", tag = "library", security(("session" = [])),
+    params(Search, Kinds, Part),
+    responses(
+        (status = 200, description = "The books.", body = Vec<Later>, content_type = JSON, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        InvalidQuery, Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn search(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
     let expression =
         Expression::parse(query.value("q").unwrap_or_default()).map_err(|e| invalid(e.to_string()))?;
@@ -69,6 +117,17 @@ pub(super) async fn search(State(app): State<App>, _: Person, query: Query) -> R
     Ok(view::listed::<Later>(books))
 }
 
+/// Searches for tags by the beginnings of their words.
+#[utoipa::path(
+    get, path = "/books/tags/search", operation_id = "searchTags", tag = "library", security(("session" = [])),
+    params(("q" = Option<String>, Query, description = "The beginnings.", example = "full"), Part),
+    responses(
+        (status = 200, description = "The tags.", body = Vec<Object>, content_type = JSON, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        InvalidQuery, Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn search_tags(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
     let page = query.page(25)?;
     let q = query.value("q").unwrap_or_default();
@@ -81,7 +140,18 @@ pub(super) async fn search_tags(State(app): State<App>, _: Person, query: Query)
     Ok(json(StatusCode::OK, &found))
 }
 
-/// A tag by `kind-name`. Names can contain dashes; if there is no such tag, its dashes stand for spaces.
+/// Returns a tag by `kind-name`. Names can contain dashes; if there is no such tag, its dashes stand for spaces.
+#[utoipa::path(
+    get, path = "/books/tags/{tag}", operation_id = "getTag", tag = "library", security(("session" = [])),
+    params(("tag" = String, Path, description = "The kind and the name.", example = "misc-full-color")),
+    responses(
+        (status = 200, description = "The tag.", body = Object, content_type = JSON, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        (status = 404, description = "There is no such tag.", body = Refusal, content_type = JSON),
+        Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn tag(State(app): State<App>, _: Person, text: One) -> Result<Response, Error> {
     let Path(text) = text.map_err(|_| Error::NoSuchPath)?;
     let not_found = || Error::NotFound("Not found book tag");
@@ -95,16 +165,50 @@ pub(super) async fn tag(State(app): State<App>, _: Person, text: One) -> Result<
     Err(not_found())
 }
 
-/// A renewal is one statement here, so none is ever under way.
+/// Lists the books whose renewal is under way. A renewal is one statement here, so there is none.
+#[utoipa::path(
+    get, path = "/books/currently-renewing", operation_id = "listRenewingBooks", tag = "library", security(("session" = [])),
+    responses(
+        (status = 200, description = "The books.", body = Vec<Later>, content_type = JSON, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn renewing(_: Person) -> Response {
     json(StatusCode::OK, &[(); 0])
 }
 
+/// Returns whether the renewal of a book is under way. A renewal is one statement here, so none is.
+#[utoipa::path(
+    get, path = "/books/{id}/currently-renewing", operation_id = "isBookRenewing", tag = "library", security(("session" = [])),
+    params(Id),
+    responses(
+        (status = 204, description = "It is."),
+        InvalidId,
+        (status = 404, description = "It is not.", body = Refusal, content_type = JSON),
+        Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn is_renewing(_: Person, id: One) -> Result<Response, Error> {
     one_id(id)?;
     Err(Error::NotFound("Not found book"))
 }
 
+/// Lists the books that were never checked. Developers and bots may.
+#[utoipa::path(
+    get, path = "/books/need-check", operation_id = "listUncheckedBooks", tag = "library", security(("session" = [])),
+    params(
+        ("sort-by" = Option<String>, Query, description = "As for the list of all books.", example = "id-desc"),
+        Part,
+    ),
+    responses(
+        (status = 200, description = "The books.", body = Vec<Later>, content_type = JSON, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        InvalidQuery, LowRole, Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn need_check(
     State(app): State<App>,
     Person(person): Person,
@@ -116,6 +220,17 @@ pub(super) async fn need_check(
     Ok(view::listed::<Later>(books))
 }
 
+/// Lists the ids of books, the largest first. Developers and bots may.
+#[utoipa::path(
+    get, path = "/books/ids", operation_id = "listBookIds", tag = "library", security(("session" = [])),
+    params(Part),
+    responses(
+        (status = 200, description = "The ids.", body = Vec<i32>, content_type = JSON, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        InvalidQuery, LowRole, Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn ids(
     State(app): State<App>,
     Person(person): Person,
@@ -126,11 +241,31 @@ pub(super) async fn ids(
     Ok(json(StatusCode::OK, &ids))
 }
 
+/// Returns a book.
+#[utoipa::path(
+    get, path = "/books/{id}", operation_id = "getBook", tag = "library", security(("session" = [])),
+    params(Id),
+    responses(
+        (status = 200, description = "The book.", body = Later, content_type = JSON, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        InvalidId, NoBook, Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn one(State(app): State<App>, _: Person, id: One) -> Result<Response, Error> {
     let book = app.books.one(one_id(id)?).await?;
     Ok(json(StatusCode::OK, &Later::from(book)))
 }
 
+/// Releases a book. Only bots may.
+#[utoipa::path(
+    patch, path = "/books/{id}/release", operation_id = "releaseBook", tag = "library", security(("session" = [])),
+    params(Id),
+    responses(
+        (status = 204, description = "Released."),
+        InvalidId, LowRole, NoBook, Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn release(
     State(app): State<App>,
     Person(person): Person,
@@ -141,6 +276,15 @@ pub(super) async fn release(
     Ok(answer::no_content())
 }
 
+/// Records that a book was checked. Only bots may.
+#[utoipa::path(
+    patch, path = "/books/{id}/check", operation_id = "checkBook", tag = "library", security(("session" = [])),
+    params(Id),
+    responses(
+        (status = 204, description = "Recorded."),
+        InvalidId, LowRole, NoBook, Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn check(
     State(app): State<App>,
     Person(person): Person,
@@ -151,6 +295,18 @@ pub(super) async fn check(
     Ok(answer::no_content())
 }
 
+/// Replaces a book by another one, which exists already. Only bots may.
+#[utoipa::path(
+    post, path = "/books/{old}/renew/{new}", operation_id = "renewBook", tag = "library", security(("session" = [])),
+    params(
+        ("old" = i32, Path, description = "The book that is replaced.", minimum = 1, example = 1),
+        ("new" = i32, Path, description = "The book that replaces it.", minimum = 1, example = 2),
+    ),
+    responses(
+        (status = 204, description = "Replaced."),
+        InvalidId, LowRole, NoBook, Unauthenticated, Broken, Unavailable,
+    ),
+)]
 pub(super) async fn renew(
     State(app): State<App>,
     Person(person): Person,

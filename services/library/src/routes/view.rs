@@ -5,6 +5,9 @@ use http::StatusCode;
 use serde::{Serialize, Serializer};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, ArrayItems, Ref, Schema};
+use utoipa::openapi::{ObjectBuilder, RefOr, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::book::{Book, Tag};
 use crate::error::json;
@@ -22,27 +25,66 @@ pub(super) struct Older {
     updated_at: Millis,
 }
 
-/// A book on the later surface.
-#[derive(Serialize)]
+/// A book.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Book)]
 pub(super) struct Later {
+    /// The number that the source of the book gave it.
+    #[schema(minimum = 1, example = 1)]
     id: i32,
+    #[schema(example = "Sample book 1")]
     title: String,
+    /// `doujinshi`, `manga`, `game-cg`, `artist-cg` or `image-set`.
+    #[schema(example = "manga")]
     kind: String,
+    /// In the order in which they were given.
     tags: Vec<Object>,
+    /// Whether another book replaces it.
     legacy: bool,
+    /// When it was released; null before that.
+    #[schema(value_type = Option<String>, format = DateTime, example = "2022-01-31T17:12:00.000Z")]
     published_at: Option<Millis>,
+    /// When it appeared at its source.
+    #[schema(value_type = String, format = DateTime, example = "2022-01-31T17:12:00.000Z")]
     created_at: Millis,
+    /// When it was last changed.
+    #[schema(value_type = String, format = DateTime, example = "2022-01-31T17:12:00.000Z")]
     updated_at: Millis,
 }
+
+/// A list of books, for the OpenAPI document: books, or by tags pairs of a tag, as `[kind, name]`, and its books.
+pub(super) struct BookList;
+
+impl PartialSchema for BookList {
+    fn schema() -> RefOr<Schema> {
+        let books = || ArrayBuilder::new().items(Ref::from_schema_name("Book"));
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let tag = ArrayBuilder::new().items(text()).min_items(Some(2)).max_items(Some(2));
+        let by_tag = ArrayBuilder::new()
+            .items(ArrayItems::False)
+            .prefix_items([Schema::from(tag.build()), Schema::from(books().build())]);
+        let lists = ArrayBuilder::new().items(by_tag);
+        AnyOfBuilder::new()
+            .item(books())
+            .item(lists)
+            .description(Some("Books; or, for `tags[]`, pairs of a tag, as `[kind, name]`, and its books."))
+            .into()
+    }
+}
+
+impl ToSchema for BookList {}
 
 /// A tag as `[kind, name]`.
 #[derive(Serialize)]
 pub(super) struct Pair(String, String);
 
-/// A tag as `{kind, name}`.
-#[derive(Serialize)]
+/// A tag.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tag)]
 pub(super) struct Object {
+    #[schema(example = "misc")]
     kind: String,
+    #[schema(example = "full color")]
     name: String,
 }
 

@@ -5,6 +5,7 @@ use http::header::CONTENT_TYPE;
 use identity::Role;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use crate::account::{Change, Profile};
 use crate::error::Error;
@@ -15,20 +16,33 @@ const MAX_NAME_CHARACTERS: usize = 20;
 /// The highest role for a new account: the API creates no bots.
 const MAX_NEW_ROLE: u32 = 1;
 
-/// `PATCH /users/@me`.
-#[derive(Deserialize)]
+/// What a person changes of their account. Fields that are absent stay as they are.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AccountChange)]
 pub(super) struct ChangeBody {
+    /// Stored in NFC, without white space at its ends; no invisible characters.
+    #[schema(min_length = 1, max_length = 20, example = "Demo")]
     name: Option<String>,
+    /// As the name.
+    #[schema(min_length = 1, max_length = 20, example = "demo")]
     handle: Option<String>,
 }
 
-/// `POST /users`.
-#[derive(Deserialize)]
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewAccount)]
 pub(super) struct NewBody {
+    /// Stored in NFC, without white space at its ends; no invisible characters.
+    #[schema(min_length = 1, max_length = 20, example = "New")]
     name: String,
+    /// As the name.
+    #[schema(min_length = 1, max_length = 20, example = "new")]
     handle: String,
+    #[schema(format = Email, example = "new@example.com")]
     email: String,
+    /// 0 or 1: the API creates no bots.
     #[serde(default)]
+    #[schema(maximum = 1)]
     role: u32,
 }
 

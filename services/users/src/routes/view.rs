@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
+use utoipa::ToSchema;
 
 use crate::account::{Account, Profile};
 
@@ -22,16 +23,30 @@ const MILLISECONDS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// A person's own account.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
 pub(super) struct Own {
+    #[schema(value_type = String, format = "uuid")]
     id: SubjectId,
+    /// Unique.
+    #[schema(example = "Demo")]
     name: String,
+    /// Unique.
+    #[schema(example = "demo")]
     handle: String,
+    /// Unique.
+    #[schema(example = "demo@example.com")]
     email: String,
+    /// 0: everyone; 1: developers; 2: bots, which write.
+    #[schema(value_type = u8, maximum = 2)]
     role: Role,
+    /// In UTC, with three digits of a second's fraction.
     #[serde(serialize_with = "milliseconds")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-20T18:18:24.962Z")]
     created_at: OffsetDateTime,
+    /// In UTC, with three digits of a second's fraction.
     #[serde(serialize_with = "milliseconds")]
+    #[schema(value_type = String, format = DateTime, example = "2026-11-20T18:18:24.962Z")]
     updated_at: OffsetDateTime,
 }
 
@@ -49,11 +64,13 @@ pub(super) struct OlderOwn {
 }
 
 /// An account for another service.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountWithTenant)]
 pub(super) struct Looked {
     #[serde(flatten)]
     own: Own,
     /// `null` for a person without an assigned tenant.
+    #[schema(value_type = Option<String>, format = "uuid")]
     tenant_id: Option<TenantId>,
 }
 

@@ -4,6 +4,7 @@
 
 mod app;
 mod beside;
+mod documents;
 mod older;
 mod process;
 mod refusals;

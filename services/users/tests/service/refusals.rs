@@ -5,8 +5,6 @@ use http::Request;
 use identity::Role;
 use kit::testing::{TestHome, person};
 
-use kit::generation::Surface;
-
 use crate::app::{Answer, DEMO, SESSION, TestApp};
 
 #[tokio::test]
@@ -114,11 +112,11 @@ fn requests_about(path: &str, id: &str, email: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_service_of_a_tenant_finds_its_own_people_and_no_others_on_any_route() {
-    tenants_are_kept_apart(TestApp::new().await, Surface::Later).await;
-    tenants_are_kept_apart(TestApp::older(None).await, Surface::Older).await;
+    tenants_are_kept_apart(TestApp::new().await).await;
+    tenants_are_kept_apart(TestApp::older(None).await).await;
 }
 
-async fn tenants_are_kept_apart(app: TestApp, surface: Surface) {
+async fn tenants_are_kept_apart(app: TestApp) {
     const OTHER: &str = "00000000-0000-7000-8000-000000000002";
     let platform = app.edge.service("auth", "users");
     let own = app.edge.service_of(kit::testing::TENANT, "reports", "users");
@@ -128,9 +126,9 @@ async fn tenants_are_kept_apart(app: TestApp, surface: Surface) {
         ("00000000-0000-7000-8000-0000000000a3", "suspended@example.com", OTHER),
     ];
     let mut asked = 0;
-    for path in users::routes::service_paths(surface) {
+    for path in users::routes::service_paths() {
         for (id, email, tenant) in people {
-            for line in requests_about(path, id, email) {
+            for line in requests_about(&path, id, email) {
                 asked += 1;
                 assert_eq!(app.call(&line, &platform, "").await.status, 200, "{line}");
                 let (finds, misses) =

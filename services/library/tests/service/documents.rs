@@ -1,0 +1,34 @@
+//! The OpenAPI documents are those of the routes, and the routes are those of the documents.
+
+use std::path::Path;
+
+use identity::Role;
+use kit::generation::Surface;
+use kit::testing::{assert_written, operations};
+
+use crate::app::TestApp;
+
+#[test]
+fn the_openapi_documents_are_what_the_routes_say() {
+    let service = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert_written("library", service, &library::routes::documents());
+}
+
+#[tokio::test]
+async fn a_method_is_answered_exactly_when_it_is_documented() {
+    let app = TestApp::on(None, Surface::Later).await;
+    let documented = operations(&library::routes::documents().public);
+    let mut paths: Vec<&String> = documented.iter().map(|(_, path)| path).collect();
+    paths.dedup();
+    for path in paths {
+        for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
+            let target = ["{id}", "{old}", "{new}", "{tag}"]
+                .iter()
+                .fold(path.clone(), |path, name| path.replace(name, "1"));
+            let answer = app.call(Role::BOT, &format!("{method} {target}"), "").await;
+            let is_documented = documented.contains(&(method, path.clone()));
+            assert_ne!(answer.status == 405, is_documented, "{method} {path}: {answer:?}");
+        }
+    }
+    assert_eq!(documented.len(), 14);
+}
