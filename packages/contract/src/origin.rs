@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use edge_config::without_credentials;
 use http_wire::ReadError;
 use http_wire::answer::{Answer, Line};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -46,20 +47,21 @@ impl Origin {
     /// A sentence with the fix.
     pub fn read(url: &str, ca: Option<&Path>) -> Result<Self, String> {
         let fix = "write for example http://127.0.0.1:8080";
+        let shown = without_credentials(url);
         let (is_tls, rest) = match url.split_once("://") {
             Some(("http", rest)) => (false, rest),
             Some(("https", rest)) => (true, rest),
-            _ => return Err(format!("{url:?} is not an http or https URL; {fix}")),
+            _ => return Err(format!("{shown:?} is not an http or https URL; {fix}")),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
-            return Err(format!("{url:?} is more than an address; {fix}"));
+            return Err(format!("{shown:?} is more than an address; {fix}"));
         }
         let default = if is_tls { 443 } else { 80 };
         // The last colon of `[::1]` belongs to the address.
         let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
             Some((host, port)) => {
-                (host, port.parse().map_err(|_| format!("{url:?} has no valid port; {fix}"))?)
+                (host, port.parse().map_err(|_| format!("{shown:?} has no valid port; {fix}"))?)
             }
             None => (authority, default),
         };

@@ -1,8 +1,12 @@
 //! Faults of an edge file: all of them at once, each with its place and its fix.
 
+mod shown;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+pub use shown::without_credentials;
 
 /// A place in the edge file; lines and columns count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +50,13 @@ pub struct Fault {
     pub severity: Severity,
 }
 
+impl Fault {
+    fn without_credentials(self) -> Self {
+        let shown = |text: String| without_credentials(&text).into_owned();
+        Self { problem: shown(self.problem), mend: shown(self.mend), ..self }
+    }
+}
+
 /// Every fault of one edge file, in the order of the file, or every warning about a usable file.
 #[derive(Debug)]
 pub struct Faults {
@@ -57,7 +68,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    pub(crate) fn new(file: &Path, text: &str, mut faults: Vec<Fault>) -> Self {
+    pub(crate) fn new(file: &Path, text: &str, faults: Vec<Fault>) -> Self {
+        let mut faults: Vec<Fault> = faults.into_iter().map(Fault::without_credentials).collect();
         faults.sort();
         faults.dedup();
         Self { file: file.to_owned(), faults, lines: text.lines().map(str::to_owned).collect() }
@@ -65,7 +77,7 @@ impl Faults {
 
     /// Adds `more` from a check beyond the text, such as a check of the files that it names.
     pub fn extend(&mut self, more: impl IntoIterator<Item = Fault>) {
-        self.faults.extend(more);
+        self.faults.extend(more.into_iter().map(Fault::without_credentials));
         self.faults.sort();
         self.faults.dedup();
     }
@@ -113,7 +125,7 @@ impl fmt::Display for Faults {
                 fault.problem
             )?;
             if let Some(line) = self.line(fault.place.line) {
-                writeln!(f, "  {:>4} | {}", fault.place.line, line.trim_start())?;
+                writeln!(f, "  {:>4} | {}", fault.place.line, without_credentials(line.trim_start()))?;
             }
             writeln!(f, "  help | {}", fault.mend)?;
         }

@@ -20,7 +20,7 @@ mod sections;
 mod unsaid;
 
 pub use edge::Edge;
-pub use fault::{Fault, Faults, Place, Severity, suggest};
+pub use fault::{Fault, Faults, Place, Severity, suggest, without_credentials};
 pub use load::{inspect, inspect_text, load, parse, revision};
 pub use matching::{Match, closed_paths, host_of, route_of};
 pub use reader::{DEFAULT_HOME, Environment};

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use edge_config::Environment;
+use edge_config::{Environment, without_credentials};
 use serde_json::json;
 
 use crate::draft::{Draft, Host, Sessions, name_of};
@@ -90,7 +90,8 @@ pub(crate) struct Found {
 
 impl Found {
     fn note(&mut self, line: u64, what: impl Into<String>, mend: impl Into<String>) {
-        self.notes.push(Note { line, what: what.into(), mend: mend.into() });
+        let what = without_credentials(&what.into()).into_owned();
+        self.notes.push(Note { line, what, mend: mend.into() });
     }
 }
 

@@ -157,15 +157,16 @@ fn nonce() -> Result<String, String> {
 }
 
 fn address(url: &str) -> Result<Address<'_>, String> {
+    let shown = edge_config::without_credentials(url);
     let (scheme, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
         (Some(rest), _) => ("http", rest),
         (None, Some(rest)) => ("https", rest),
-        (None, None) => return Err(format!("{url:?} does not begin with http:// or https://")),
+        (None, None) => return Err(format!("{shown:?} does not begin with http:// or https://")),
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
     if host.is_empty() || host.contains('@') {
-        return Err(format!("{url:?} has no plain host"));
+        return Err(format!("{shown:?} has no plain host"));
     }
     // Every client sends `/` for an empty path.
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backend_connection::{Connector, Opened};
-use edge_config::Edge;
 use edge_config::edge::{Backend, BackendTls, Endpoint, Protocol};
+use edge_config::{Edge, without_credentials};
 use http_wire::ReadError;
 use http_wire::answer::Answer;
 use tokio::io::{AsyncWriteExt as _, BufReader};
@@ -36,22 +36,23 @@ impl Target {
     /// A sentence with the fix.
     pub fn read(url: &str, edge: &Edge, named: Option<&str>) -> Result<Self, String> {
         let fix = "write for example http://127.0.0.1:3000";
+        let shown = without_credentials(url);
         let (rest, is_encrypted) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
             (Some(rest), _) => (rest, false),
             (None, Some(rest)) => (rest, true),
             (None, None) => {
-                return Err(format!("{url:?} is not an http URL; {fix}, an address of the backend itself"));
+                return Err(format!("{shown:?} is not an http URL; {fix}, an address of the backend itself"));
             }
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) => {
-                (host, port.parse().map_err(|_| format!("{url:?} has no valid port; {fix}"))?)
+                (host, port.parse().map_err(|_| format!("{shown:?} has no valid port; {fix}"))?)
             }
             None => (authority, if is_encrypted { 443 } else { 80 }),
         };
         if host.is_empty() || host.contains(['/', '?', '#', '@']) {
-            return Err(format!("{url:?} is more than an address; {fix}"));
+            return Err(format!("{shown:?} is more than an address; {fix}"));
         }
         if let Some(named) = named.filter(|named| !edge.backends.contains_key(*named)) {
             return Err(format!("the edge file has no backend {named:?}"));
