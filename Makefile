@@ -67,7 +67,7 @@ release: wasm ## Put the programs of an edge into one directory that runs anywhe
 	@tools/release "$(TARGET)/release-like" "$(TARGET)/fast" "$(WASM)"
 
 # What a guard can break, and so runs with either form of it.
-GUARDED := package(contract-suite) or (package(harness) and (binary(/leases/) or binary(cors) or binary(sign_in) or binary(stream_ends) or binary(guard) or binary(draining) or binary(headers) or binary(header_case) or binary(paths) or binary(request_ids) or binary(names) or binary(path_agreement) or binary(route_forms) or binary(older_clients) or binary(framing) or binary(trusted_proxies) or binary(proxy_protocol) or binary(proxied_redirects) or binary(balancer) or binary(prod_attacks) or binary(observing) or test(with_leases_authorizers_are_restarted)))
+GUARDED := package(contract-suite) or (package(harness) and (binary(/leases/) or binary(cors) or binary(sign_in) or binary(websocket_tokens) or binary(every_refusal) or binary(stream_ends) or binary(guard) or binary(draining) or binary(headers) or binary(header_case) or binary(paths) or binary(request_ids) or binary(names) or binary(path_agreement) or binary(route_forms) or binary(older_clients) or binary(framing) or binary(trusted_proxies) or binary(proxy_protocol) or binary(proxied_redirects) or binary(balancer) or binary(prod_attacks) or binary(observing) or test(with_leases_authorizers_are_restarted)))
 
 .PHONY: test
 test: setup wasm native ## Run every test against the real parts

@@ -331,8 +331,16 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
 /// The source of session keys, which is opened at the start.
 fn keys(sessions: Option<&Sessions>) -> Option<impl PartialEq + '_> {
     sessions.map(|sessions| {
-        let Sessions { cookie: _, reading: _, refresh_cookie: _, bearer: _, issuers, opaque, revocations: _ } =
-            sessions;
+        let Sessions {
+            issuers,
+            opaque,
+            cookie: _,
+            reading: _,
+            refresh_cookie: _,
+            bearer: _,
+            websocket_protocol: _,
+            revocations: _,
+        } = sessions;
         let signed = issuers.iter().map(|one| (&one.issuer, &one.keys, &one.algorithms)).collect::<Vec<_>>();
         let opaque = opaque.iter().map(|one| (&one.issuer, &one.endpoint)).collect::<Vec<_>>();
         (signed, opaque)

@@ -30,6 +30,7 @@ fn edge(backend: &Pages, listed: &str) -> Edge {
 ";
     Edge::dev()
         .replace("request_id: { on_answers: never }", "request_id: { on_answers: refusals }")
+        .replace("  bearer: true\n", "  bearer: true\n  websocket_protocol: bearer.\n")
         .replace("exposure: public }", tls)
         .replace(API, &API.replace(" }", &format!(", {cors} }}")))
         .replace(
@@ -79,6 +80,7 @@ fn pages_of_a_listed_origin_use_the_edge_and_others_do_not() {
         "certificate": certs.join("edge.pem"),
         "key": certs.join("edge.key"),
         "cookie": { "name": SESSION_COOKIE, "value": edge.mint().good(0) },
+        "token": edge.mint().good(0),
         "upload_bytes": UPLOAD_BYTES,
     }));
     let is = |pointer: &str, expected: Value| {
@@ -105,6 +107,11 @@ fn pages_of_a_listed_origin_use_the_edge_and_others_do_not() {
 
     is("/anonymous_socket", json!({ "error": "refused" }));
     is("/socket/echo", json!("hello"));
+    // A token that the page offers as a protocol, without a cookie: the browser learns the protocol that the backend chose.
+    is("/token_socket", json!({ "echo": "hello", "protocol": "chat.v2" }));
+    is("/forged_token", json!({ "error": "refused" }));
+    is("/token_alone", json!({ "error": "refused" }));
+    assert_eq!(edge.logged("/live", 400)["details"], "edge_guard_websocket_token_alone");
     is("/events/seen", json!(["0", "1", "2"]));
     is("/upload/status", json!(200));
     is("/upload/body", json!(format!("PUT {UPLOAD_BYTES} cookie")));

@@ -77,7 +77,9 @@ pub use reach::Reach;
 pub use refusal::RefusalStatus;
 pub use route::{AbsentPath, FURTHER_METHODS, METHODS, Route};
 pub use services::{Service, ServiceTenants, ServiceTokens};
-pub use sessions::{CookieReading, Duplicates, KeySource, MAX_COOKIE_PARTS, Sessions};
+pub use sessions::{
+    CookieReading, Duplicates, KeySource, MAX_COOKIE_PARTS, Sessions, TokenEncoding, WebsocketProtocol,
+};
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
 pub use sign_in::SignInRedirect;
 pub use signed::{Cidr, CidrError, SignatureProfile, Signatures, SignedPolicy};

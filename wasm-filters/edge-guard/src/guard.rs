@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use header_rules::{
-    Edits, GuardVerdict, Preflight, Reader, Reason, Refusal, RequestId, RequestIds, Rules, shown,
+    Edits, GuardVerdict, MovedToken, PROTOCOLS, Preflight, Reader, Reason, Refusal, RequestId, RequestIds,
+    Rules, shown,
 };
 use lease::Now;
 
@@ -53,8 +54,12 @@ impl Guard {
                     host::remove_request_header(removal.name)?;
                     self.counters.stripped(removal.rule, removal.lines)?;
                 }
+                if let Some(MovedToken { authorization, protocols }) = &edits.token {
+                    host::set_request_header(b"authorization", authorization)?;
+                    host::set_request_header(PROTOCOLS.as_bytes(), protocols)?;
+                }
                 let arrived = arrive(&edits)?;
-                if !edits.removals.is_empty() || arrived {
+                if !edits.removals.is_empty() || arrived || edits.token.is_some() {
                     // Routes may match any header: the chosen route may depend on a forged one.
                     host::choose_route_anew()?;
                 }

@@ -3,10 +3,12 @@
 use std::sync::LazyLock;
 
 use header_rules::Rules;
-use header_rules::config::{CorsRules, Exposure, GuardConfig, HostRules, PathRule, Reserved, RouteRule};
+use header_rules::config::{
+    CorsRules, Exposure, GuardConfig, HostRules, PathRule, Reserved, RouteRule, TokenEncoding, WebsocketToken,
+};
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
-    let route = |path, policy: &str| RouteRule { path, methods: vec![], policy: policy.to_owned(), lease: None, cross_site: false, cors: Some(0), sign_in: true };
+    let route = |path, policy: &str| RouteRule { path, methods: vec![], policy: policy.to_owned(), lease: None, cross_site: false, cors: Some(0), sign_in: true, websocket_token: true };
     let config = GuardConfig {
         listener: "public".to_owned(),
         revision: String::new(),
@@ -35,6 +37,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
             max_age_seconds: 600,
             ..CorsRules::default()
         }],
+        websocket_token: Some(WebsocketToken { prefix: "bearer.".to_owned(), encoding: TokenEncoding::Base64url }),
         leases: None,
         streams: None,
     };

@@ -50,6 +50,9 @@ pub struct GuardConfig {
     /// The rules for pages of other origins, each once; hosts and routes name them by position.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cors: Vec<CorsRules>,
+    /// The protocol of a WebSocket that is a bearer token; absent when none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub websocket_token: Option<WebsocketToken>,
     /// Decisions that may be used again; absent when no route of the listener has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leases: Option<LeaseRules>,
@@ -110,6 +113,26 @@ pub struct CorsRules {
     pub max_age_seconds: u32,
 }
 
+/// Which of the protocols that a WebSocket offers is a bearer token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebsocketToken {
+    /// The beginning of this protocol; the rest is the token.
+    pub prefix: String,
+    /// The form of the token.
+    pub encoding: TokenEncoding,
+}
+
+/// The form of a token in the name of a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenEncoding {
+    /// As it is.
+    Plain,
+    /// In base64url without padding (RFC 4648 §5).
+    Base64url,
+}
+
 /// One host group and its routes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,6 +171,9 @@ pub struct RouteRule {
     /// Whether a person who opens a page here without a session is sent to a sign-in page.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sign_in: bool,
+    /// Whether a WebSocket may bring its bearer token as a protocol.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub websocket_token: bool,
 }
 
 /// The paths of a route. A segment `{name}` takes any segment of visible ASCII that is not empty.

@@ -87,6 +87,12 @@ pub enum ConfigError {
         /// Why it must not.
         fault: &'static str,
     },
+    /// A prefix that no protocol of a WebSocket can have.
+    #[error("websocket_token: `{prefix}` cannot begin a protocol of a WebSocket")]
+    BadTokenPrefix {
+        /// The prefix.
+        prefix: String,
+    },
     /// Trusted proxies that could not be recognised.
     #[error("proxies: {what}")]
     BadProxies {

@@ -15,7 +15,8 @@
 //!                                  ├─ forms, routes   every reading of the path, and its policy
 //!                                  ├─ cors        the pages of other origins that may read the answer
 //!                                  ├─ navigation  whether a person opens a page
-//!                                  └─ sites       whether a page of another site caused the request
+//!                                  ├─ sites       whether a page of another site caused the request
+//!                                  └─ websocket   the token that a page offers as a protocol
 //! ```
 //!
 //! Invariants:
@@ -40,6 +41,7 @@ mod routes;
 mod rules;
 mod sites;
 mod verdict;
+mod websocket;
 
 pub use cors::Reader;
 pub use error::ConfigError;
@@ -48,3 +50,4 @@ pub use leases::Candidate;
 pub use request_id::{RequestIds, is_request_id, shown};
 pub use rules::Rules;
 pub use verdict::{Arrival, Edits, GuardVerdict, Preflight, Reason, Refusal, Removal, RequestId, RuleIndex};
+pub use websocket::{MovedToken, PROTOCOLS};

@@ -33,6 +33,8 @@ pub(crate) struct PathEntry {
     pub(crate) cors: Option<u32>,
     /// Whether a person without a session is sent to a sign-in page.
     pub(crate) sign_in: bool,
+    /// Whether a WebSocket may bring its bearer token as a protocol.
+    pub(crate) websocket_token: bool,
     /// Whether it is internal, whatever the routes are.
     pub(crate) closed: bool,
 }
@@ -66,7 +68,7 @@ impl HostRoutes {
         }
         for rule in absent {
             check_path(rule, place)?;
-            let nothing = Target { policy: None, lease: None, cross_site: false, cors: None, sign_in: false };
+            let nothing = Target::default();
             if plain.add(rule, &[], nothing).is_err() {
                 let (path, method) = (path(rule).to_owned(), "any method".to_owned());
                 return Err(ConfigError::DuplicateRoute { place: place.to_owned(), path, method });
@@ -83,9 +85,8 @@ impl HostRoutes {
                 return Err(ConfigError::NoPolicy { place: place.to_owned(), path: path.to_owned() });
             }
             let policy = policy(&route.policy);
-            let (lease, cross_site) = (route.lease, route.cross_site);
-            let target =
-                Target { policy: Some(policy), lease, cross_site, cors: route.cors, sign_in: route.sign_in };
+            let RouteRule { lease, cross_site, cors, sign_in, websocket_token, .. } = *route;
+            let target = Target { policy: Some(policy), lease, cross_site, cors, sign_in, websocket_token };
             for method in &route.methods {
                 if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
                     return Err(ConfigError::BadMethod { place: place.to_owned(), method: method.clone() });

@@ -12,6 +12,7 @@ use crate::proxies::{Proto, Proxies};
 use crate::reserved::ReservedNames;
 use crate::routes::{HostRoutes, PolicyId};
 use crate::sites::Sites;
+use crate::websocket::TokenEntry;
 use crate::{
     Arrival, Candidate, ConfigError, Edits, GuardVerdict, HeaderMap, Preflight, Reason, Refusal, RequestId,
 };
@@ -44,6 +45,8 @@ pub struct Rules {
     tls: bool,
     /// Absent when the peer of a connection is the client.
     proxies: Option<Proxies>,
+    /// The protocol of a WebSocket that is a token; absent when none is, and then no request is read for it.
+    token_entry: Option<TokenEntry>,
     /// Absent when every request is checked.
     leasing: Option<Leasing>,
 }
@@ -89,6 +92,7 @@ impl Rules {
             cors: pages::compile(config)?,
             tls: config.tls,
             proxies: config.proxies.as_ref().map(Proxies::compile).transpose()?,
+            token_entry: config.websocket_token.as_ref().map(TokenEntry::compile).transpose()?,
             leasing: config.leases.as_ref().map(Leasing::compile).transpose()?,
         };
         let mut wildcard = false;
@@ -219,9 +223,10 @@ impl Rules {
             }
             judged => judged,
         };
-        match way {
-            Ok(way) => {
-                let leasing = self.leasing.as_ref().zip(way.lease);
+        let moved = way.and_then(|way| Ok((self.moved_token(&way, &request)?, way)));
+        match moved {
+            Ok((token, way)) => {
+                let leasing = self.leasing.as_ref().zip(way.lease).filter(|_| token.is_none());
                 let lease = leasing.and_then(|(it, route)| it.candidate(route, method, &request.gathered));
                 let navigates = way.sign_in
                     && method == b"GET"
@@ -234,6 +239,7 @@ impl Rules {
                     scheme: self.scheme(&request, arrival.as_ref()),
                     removals: request.removals,
                     arrival,
+                    token,
                     lease,
                     reader,
                     navigates,
@@ -312,6 +318,7 @@ impl Rules {
             cross_site: raw.cross_site,
             cors: routes.cors(&raw),
             sign_in: raw.sign_in,
+            websocket_token: raw.websocket_token,
         };
         if !shape.odd && routes.is_plain(path, shape.upper) {
             return if raw.closed { Err(Reason::InternalPath) } else { Ok(way) };
@@ -383,6 +390,8 @@ struct Way<'a> {
     cors: Option<u32>,
     /// Whether a person without a session is sent to a sign-in page. Every reading of the path has the same policy.
     sign_in: bool,
+    /// Whether a WebSocket may bring its token as a protocol.
+    websocket_token: bool,
 }
 
 #[cfg(test)]

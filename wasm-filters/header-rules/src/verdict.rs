@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::{Candidate, Reader};
+use crate::{Candidate, MovedToken, Reader};
 
 /// The verdict on one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,9 @@ pub struct Edits<'a> {
     pub forwarded_for: Option<IpAddr>,
     /// The client's scheme, where `x-forwarded-proto` or `:scheme` has another one.
     pub scheme: Option<&'static str>,
+    /// The token that the page of a WebSocket offers as a protocol, moved to where programs send it. Such a request has no
+    /// lease: the headers by which it would be found are not those that the client sent.
+    pub token: Option<MovedToken>,
     /// The key of a lease for it; absent when the request has to be checked.
     pub lease: Option<Candidate<'a>>,
     /// The page of another origin that may read the answer.
@@ -141,6 +144,11 @@ pub enum Reason {
     CrossSite,
     /// A preflight for a page of an origin that is not listed.
     CorsOrigin,
+    /// A WebSocket offers two tokens as protocols, one beside `Authorization`, or a malformed one.
+    WebsocketToken,
+    /// A WebSocket offers a token and no other protocol: the edge may not choose the token, and a browser accepts no answer
+    /// without a choice.
+    WebsocketTokenAlone,
     /// HTTP/1.0, on a listener that refuses it.
     OldVersion,
     /// The host's header buffer cannot be read, or lacks a method, path or authority, or has one twice.
@@ -149,7 +157,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of their indices.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::InternalPath,
         Self::AmbiguousPath,
         Self::MalformedPath,
@@ -158,6 +166,8 @@ impl Reason {
         Self::NominatedHeader,
         Self::CrossSite,
         Self::CorsOrigin,
+        Self::WebsocketToken,
+        Self::WebsocketTokenAlone,
         Self::OldVersion,
         Self::MalformedHeaders,
     ];
@@ -180,6 +190,8 @@ impl Reason {
             Self::NominatedHeader => "nominated_header",
             Self::CrossSite => "cross_site",
             Self::CorsOrigin => "cors_origin",
+            Self::WebsocketToken => "websocket_token",
+            Self::WebsocketTokenAlone => "websocket_token_alone",
             Self::OldVersion => "low_version",
             Self::MalformedHeaders => "malformed_headers",
         }
@@ -197,6 +209,8 @@ impl Reason {
             | Self::ConvolutedPath
             | Self::MalformedHost
             | Self::NominatedHeader
+            | Self::WebsocketToken
+            | Self::WebsocketTokenAlone
             | Self::MalformedHeaders => 400,
         }
     }
@@ -214,6 +228,8 @@ impl Reason {
             | Self::ConvolutedPath
             | Self::MalformedHost
             | Self::NominatedHeader
+            | Self::WebsocketToken
+            | Self::WebsocketTokenAlone
             | Self::MalformedHeaders => "Bad request",
         }
     }
@@ -233,6 +249,8 @@ impl Reason {
             | Self::MalformedHost
             | Self::NominatedHeader
             | Self::CrossSite
+            | Self::WebsocketToken
+            | Self::WebsocketTokenAlone
             | Self::MalformedHeaders => &[],
         }
     }

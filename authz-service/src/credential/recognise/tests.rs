@@ -20,6 +20,7 @@ fn sessions() -> Sessions {
         cookie: "access".to_owned(),
         refresh_cookie: Some("refresh".to_owned()),
         bearer: true,
+        websocket_protocol: None,
         opaque: Vec::new(),
         issuers: vec![Issuer {
             issuer: ISSUER.to_owned(),

@@ -35,6 +35,7 @@ fn serve(stream: TcpStream) -> Option<()> {
     let mut lines = BufReader::new(stream);
     loop {
         let (mut target, mut length, mut cookie, mut key) = (String::new(), 0_usize, false, String::new());
+        let mut chosen = String::new();
         lines.read_line(&mut target).ok().filter(|read| *read > 0)?;
         loop {
             let mut line = String::new();
@@ -47,6 +48,10 @@ fn serve(stream: TcpStream) -> Option<()> {
             if lower.starts_with("sec-websocket-key:") {
                 line.split_once(':')?.1.trim().clone_into(&mut key);
             }
+            if let Some(value) = lower.strip_prefix("sec-websocket-protocol:") {
+                // The last one: a browser offers the token last.
+                chosen = value.rsplit(',').next()?.trim().to_owned();
+            }
             if let Some(value) = lower.strip_prefix("content-length:") {
                 length = value.trim().parse().ok()?;
             }
@@ -54,7 +59,9 @@ fn serve(stream: TcpStream) -> Option<()> {
         if !key.is_empty() {
             let accept = derive_accept_key(key.as_bytes());
             let agreed = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
-            write!(out, "{agreed}sec-websocket-accept: {accept}\r\n\r\n").ok()?;
+            let chosen =
+                if chosen.is_empty() { chosen } else { format!("sec-websocket-protocol: {chosen}\r\n") };
+            write!(out, "{agreed}{chosen}sec-websocket-accept: {accept}\r\n\r\n").ok()?;
             let mut socket = WebSocket::from_raw_socket(out, Role::Server, None);
             loop {
                 let message = socket.read().ok()?;

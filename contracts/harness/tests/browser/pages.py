@@ -101,6 +101,9 @@ def main():
 
         seen["anonymous"] = ask("/books/1")
         seen["anonymous_socket"] = page.evaluate(SOCKET, [plan["socket"] + "/live", []])
+        seen["token_socket"] = page.evaluate(SOCKET, [plan["socket"] + "/live", ["chat.v2", "bearer." + plan["token"]]])
+        seen["token_alone"] = page.evaluate(SOCKET, [plan["socket"] + "/live", ["bearer." + plan["token"]]])
+        seen["forged_token"] = page.evaluate(SOCKET, [plan["socket"] + "/live", ["chat.v2", "bearer.x"]])
         seen["once"] = ask("/few")
         seen["too_often"] = ask("/few")
         context.add_cookies([signed_in])

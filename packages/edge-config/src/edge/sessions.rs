@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Issuer, KeyAlgorithm, OpaqueIssuer};
+use super::{AcceptedCredential, Edge, Issuer, KeyAlgorithm, OpaqueIssuer, Policy, Route};
 
 /// How a session is found and verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Sessions {
     pub refresh_cookie: Option<String>,
     /// Whether `Authorization: Bearer` is accepted, too.
     pub bearer: bool,
+    /// Which protocol that a WebSocket offers is a bearer token; absent when none is. Never without `bearer`.
+    pub websocket_protocol: Option<WebsocketProtocol>,
     /// The trusted issuers of signed tokens. The first is the platform's own auth service. Empty when only
     /// [`opaque`](Self::opaque) has an issuer.
     pub issuers: Vec<Issuer>,
@@ -22,6 +24,56 @@ pub struct Sessions {
     pub opaque: Vec<OpaqueIssuer>,
     /// The list of revoked sessions; absent when sessions cannot be revoked before they expire.
     pub revocations: Option<PathBuf>,
+}
+
+/// Which of the protocols that a WebSocket offers (`Sec-WebSocket-Protocol`) is a bearer token. A page in a browser can
+/// choose nothing else of a WebSocket's request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebsocketProtocol {
+    /// The beginning of this protocol: 1 to [`MAX_PREFIX`](Self::MAX_PREFIX) bytes of a token (RFC 9110 §5.6.2). The rest is the
+    /// token.
+    pub prefix: String,
+    /// The form of the token.
+    pub encoding: TokenEncoding,
+}
+
+impl WebsocketProtocol {
+    /// The most bytes of a prefix. That of Kubernetes has 38.
+    pub const MAX_PREFIX: usize = 128;
+}
+
+impl Edge {
+    /// Whether the WebSockets of `route` may bring their bearer token as a protocol: its policy reads bearer tokens. Elsewhere
+    /// such a protocol is the backend's own.
+    #[must_use]
+    pub fn takes_websocket_token(&self, route: &Route) -> bool {
+        let is_read = self
+            .sessions
+            .as_ref()
+            .is_some_and(|sessions| sessions.bearer && sessions.websocket_protocol.is_some());
+        let is_session = match self.policies.get(&route.policy) {
+            Some(Policy::Session(policy)) => policy.accepts(AcceptedCredential::Session),
+            Some(
+                Policy::Public(_)
+                | Policy::Internal(_)
+                | Policy::Signed(_)
+                | Policy::Webhook(_)
+                | Policy::Certificate(_),
+            )
+            | None => false,
+        };
+        is_read && is_session && route.websocket
+    }
+}
+
+/// The form of a token in the name of a protocol, where a comma, a space and `=` are not allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenEncoding {
+    /// As it is, which is possible for a JWT.
+    #[default]
+    Plain,
+    /// In base64url without padding (RFC 4648 §5).
+    Base64url,
 }
 
 /// The most parts of a split cookie. A browser sends at most 4 KB in each, so a token has 64 KB.

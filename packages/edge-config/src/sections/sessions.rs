@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{credentials, issuers};
-use crate::edge::{CookieReading, Duplicates, Sessions};
+use crate::edge::{CookieReading, Duplicates, Sessions, TokenEncoding, WebsocketProtocol};
 use crate::node::{Node, Value};
 use crate::notes::Shape;
 use crate::reader::{self, Context, Fields, choice};
@@ -18,6 +18,17 @@ pub(crate) fn sessions(context: Context<'_>, node: &Node, patience: Option<Durat
     let (cookie, reading) = cookie.unzip();
     let refresh_cookie = credentials::refresh_cookie(context, &mut fields, cookie.as_deref());
     let bearer = fields.optional("bearer").map_or(Some(false), |n| reader::boolean(context, n, "`bearer`"));
+    let websocket_protocol = match fields.optional("websocket_protocol") {
+        None => Some(None),
+        Some(n) => {
+            if bearer == Some(false) {
+                let problem = "`websocket_protocol` of `sessions` has no effect without `bearer: true`";
+                let mend = "add `bearer: true`: the token counts as a bearer token";
+                context.faults.report(n.place, problem.to_owned(), mend);
+            }
+            websocket_protocol(context, n).map(Some)
+        }
+    };
     let issuers = issuers::issuers(context, node, &mut fields, patience);
     let (issuers, opaque) = issuers.unzip();
     let revocations = match fields.optional("revocations") {
@@ -30,6 +41,7 @@ pub(crate) fn sessions(context: Context<'_>, node: &Node, patience: Option<Durat
         reading: reading?,
         refresh_cookie: refresh_cookie?,
         bearer: bearer?,
+        websocket_protocol: websocket_protocol?,
         issuers: issuers?,
         opaque: opaque?,
         revocations: revocations?,
@@ -56,6 +68,43 @@ fn cookie(context: Context<'_>, node: &Node) -> Option<(String, CookieReading)> 
     };
     fields.finish();
     Some((name?, CookieReading { split: split?, duplicates: duplicates? }))
+}
+
+/// `websocket_protocol: "bearer."`, or `{ prefix: base64url.bearer.authorization.k8s.io., encoding: base64url }`.
+fn websocket_protocol(context: Context<'_>, node: &Node) -> Option<WebsocketProtocol> {
+    const WHAT: &str = "`websocket_protocol`";
+    context.expects(node, || Shape::Text);
+    if let Value::Text(_) = &node.value {
+        let prefix = prefix(context, node, WHAT)?;
+        return Some(WebsocketProtocol { prefix, encoding: TokenEncoding::default() });
+    }
+    let mut fields = Fields::of(context, node, WHAT);
+    let prefix = fields
+        .required("prefix", "name the beginning of the protocol that is a token: `prefix: bearer.`")
+        .and_then(|n| prefix(context, n, "`prefix` of `websocket_protocol`"));
+    let choices = [("plain", TokenEncoding::Plain), ("base64url", TokenEncoding::Base64url)];
+    let encoding = match fields.optional("encoding") {
+        None => Some(TokenEncoding::default()),
+        Some(n) => choice(context, n, "`encoding` of `websocket_protocol`", &choices),
+    };
+    fields.finish();
+    Some(WebsocketProtocol { prefix: prefix?, encoding: encoding? })
+}
+
+/// The beginning of a protocol's name, which is a token (RFC 6455 §11.3.4).
+fn prefix(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let text = reader::text(context, node, what)?;
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if (1..=WebsocketProtocol::MAX_PREFIX).contains(&text.len()) && text.bytes().all(token) {
+        return Some(text.to_owned());
+    }
+    let problem = format!("{what} cannot begin a protocol: {text:?}");
+    let mend = format!(
+        "write 1 to {} letters, digits or characters of !#$%&'*+-.^_`|~, such as `bearer.`",
+        WebsocketProtocol::MAX_PREFIX
+    );
+    context.faults.report(node.place, problem, mend);
+    None
 }
 
 /// `true` stands for the separator that most libraries use, a dot.

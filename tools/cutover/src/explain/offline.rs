@@ -115,6 +115,10 @@ pub(super) fn explain(
             return Ok(Value::Object(report));
         }
     };
+    if let Some(moved) = &edits.token {
+        request.take_token(moved);
+        report.insert("token_in".to_owned(), header_rules::PROTOCOLS.into());
+    }
     let stripped: Vec<String> =
         edits.removals.iter().map(|removal| String::from_utf8_lossy(removal.name).into_owned()).collect();
     report.insert("guard".to_owned(), "passes".into());

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use edge_config::Edge;
 use edge_config::edge::{Exposure, Sessions};
+use header_rules::MovedToken;
 
 use super::{Arguments, Failed};
 
@@ -61,6 +62,14 @@ impl Request {
     /// The path without its query.
     pub(super) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or(&self.target)
+    }
+
+    /// Moves the token of a WebSocket from its protocols to `authorization`, as the guard does.
+    pub(super) fn take_token(&mut self, moved: &MovedToken) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.headers.retain(|(name, _)| name != header_rules::PROTOCOLS);
+        self.headers.push((header_rules::PROTOCOLS.to_owned(), text(&moved.protocols)));
+        self.headers.push(("authorization".to_owned(), text(&moved.authorization)));
     }
 
     /// The headers as the guard receives them, see [`header_rules::HeaderMap`].

@@ -348,6 +348,11 @@ fn every_field_of_an_edge_is_compared() {
             "services: [auth] }".into(),
             "weaker: permission `look` dropped",
         ),
+        (
+            "bearer: true",
+            "bearer: true\n  websocket_protocol: bearer.".into(),
+            "weaker: WebSockets may bring a bearer token as a protocol that begins with `bearer.`",
+        ),
         ("bearer: true", "bearer: false".into(), "stricter: bearer tokens are no longer accepted"),
         ("  cookie: access_token", "  cookie: other".into(), "weaker: the session cookie"),
         ("/tenants.yaml", "/others.yaml".into(), "weaker: the file of tenants"),

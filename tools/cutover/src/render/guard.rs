@@ -1,11 +1,12 @@
 //! The guard's configuration of a listener.
 
 use edge_config::edge::{
-    EndsWith, Exposure, Host, Http10, Listener, PathMatch, Policy, TenantMatch, Underscores,
+    EndsWith, Exposure, Host, Http10, Listener, PathMatch, Policy, TenantMatch, TokenEncoding, Underscores,
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{
     self, GuardConfig, HostRules, LeaseRules, PathRule, Reserved, RouteRule, Sites, StreamBounds,
+    WebsocketToken,
 };
 
 use super::cors::Table;
@@ -36,9 +37,22 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
         refuses_http_1_0: listener.http_10 != Http10::Accept,
         sites: sites(edge),
         cors: cors.rules(),
+        websocket_token: websocket_token(edge),
         leases,
         streams: streams(edge, name),
     }
+}
+
+/// The protocol of a WebSocket that is a token, when a route takes it.
+fn websocket_token(edge: &Edge) -> Option<WebsocketToken> {
+    let protocol = edge.sessions.as_ref()?.websocket_protocol.as_ref()?;
+    edge.routes.iter().any(|route| edge.takes_websocket_token(route)).then(|| WebsocketToken {
+        prefix: protocol.prefix.clone(),
+        encoding: match protocol.encoding {
+            TokenEncoding::Plain => config::TokenEncoding::Plain,
+            TokenEncoding::Base64url => config::TokenEncoding::Base64url,
+        },
+    })
 }
 
 /// The bounds of open streams, when one of the listener's routes has streams that end with their session.
@@ -70,6 +84,7 @@ fn rules(
                 cross_site: route.cross_site,
                 cors: cors.of_route(edge, route),
                 sign_in: edge.sign_in_of(route).is_some(),
+                websocket_token: edge.takes_websocket_token(route),
             })
             .collect(),
         absent: edge

@@ -45,8 +45,8 @@ impl Reading {
     }
 }
 
-/// The settings of a route for its requests.
-#[derive(Clone, Copy, Debug)]
+/// The settings of a route for its requests. By default it has none: no route takes them.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Target {
     /// `None` where Envoy answers itself.
     pub(super) policy: Option<PolicyId>,
@@ -54,6 +54,7 @@ pub(super) struct Target {
     pub(super) cross_site: bool,
     pub(super) cors: Option<u32>,
     pub(super) sign_in: bool,
+    pub(super) websocket_token: bool,
 }
 
 /// A route that already exists.
@@ -221,7 +222,7 @@ impl Lookup<'_> {
     }
 
     fn take(&mut self, target: Option<Target>) {
-        if let Some(Target { policy, lease, cross_site, cors, sign_in }) = target
+        if let Some(Target { policy, lease, cross_site, cors, sign_in, websocket_token }) = target
             && !self.taken
         {
             self.taken = true;
@@ -230,6 +231,7 @@ impl Lookup<'_> {
             self.place.cross_site = cross_site;
             self.place.cors = cors;
             self.place.sign_in = sign_in;
+            self.place.websocket_token = websocket_token;
         }
     }
 }

@@ -17,6 +17,7 @@ fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
         cross_site: false,
         cors: None,
         sign_in: false,
+        websocket_token: false,
     }
 }
 

@@ -1,9 +1,9 @@
 //! The part that pages of other origins and sites have in a verdict.
 
-use super::{Rules, Way};
+use super::{Request, Rules, Way};
 use crate::config::{GuardConfig, HostRules};
 use crate::cors::{Cors, Seen};
-use crate::{ConfigError, HeaderMap, Reader, authority};
+use crate::{ConfigError, HeaderMap, MovedToken, Reader, Reason, authority};
 
 /// What a browser wants to know about a page of another origin.
 pub(super) enum Page {
@@ -67,5 +67,17 @@ impl Rules {
         let safe = matches!(method, b"GET" | b"HEAD" | b"OPTIONS");
         let checked = way.taken && !way.cross_site && (!safe || upgrades);
         checked && self.sites.refuse(HeaderMap::new(headers), &way.host, safe, reader)
+    }
+
+    /// The token that an opening handshake offers as a protocol, on a route that takes it.
+    pub(super) fn moved_token(
+        &self,
+        way: &Way<'_>,
+        request: &Request<'_>,
+    ) -> Result<Option<MovedToken>, Reason> {
+        match self.token_entry.as_ref().filter(|_| way.websocket_token && request.upgrades) {
+            Some(entry) => entry.take(&request.opening),
+            None => Ok(None),
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::Rules;
 use crate::proxies::Lines;
 use crate::request_id::{is_id_of_proxy, is_request_id};
 use crate::reserved::Fate;
+use crate::websocket::Opening;
 use crate::{HeaderMap, MalformedHeaders, Removal, RequestId};
 
 impl Rules {
@@ -46,8 +47,13 @@ impl Rules {
                         request.nominates_reserved |= self.reserved.has(option);
                     }
                 }
-            } else if let Some(leasing) = &self.leasing {
-                leasing.see(&mut request.gathered, name, value);
+            } else {
+                if let Some(leasing) = &self.leasing {
+                    leasing.see(&mut request.gathered, name, value);
+                }
+                if self.token_entry.is_some() {
+                    request.opening.see(name, value);
+                }
             }
         }
         Ok(request)
@@ -65,6 +71,8 @@ pub(super) struct Request<'a> {
     pub(super) lines: Lines<'a>,
     pub(super) removals: Vec<Removal<'a>>,
     pub(super) gathered: Gathered<'a>,
+    /// What an opening handshake offers; empty where no route takes a token from it.
+    pub(super) opening: Opening<'a>,
     /// `Connection` offers another protocol (RFC 9110 §7.8).
     pub(super) upgrades: bool,
     /// `Connection` names a header that only the edge may write: the next hop would drop the edge's own, because Envoy

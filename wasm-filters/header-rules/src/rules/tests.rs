@@ -24,6 +24,7 @@ fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
         cross_site: false,
         cors: None,
         sign_in: false,
+        websocket_token: false,
     }
 }
 
@@ -69,6 +70,7 @@ fn config() -> GuardConfig {
         internal_paths: ["/_", "/_sync", "/internal", "/command", "/users/notifications"].map(prefix).into(),
         sites: crate::config::Sites::default(),
         cors: Vec::new(),
+        websocket_token: None,
         refuses_http_1_0: true,
         leases: None,
         streams: None,

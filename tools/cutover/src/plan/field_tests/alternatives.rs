@@ -114,3 +114,126 @@ fn every_field_of_an_opaque_issuer_is_compared() {
             .contains("stricter: opaque tokens of the issuer `https://login.test` are no longer")
     );
 }
+
+/// Each case changes `old` to `new` in `base`, and the plan has a row with `expected`.
+fn compared(base: &str, cases: &[(&str, &str, &str)]) {
+    for (old, new, expected) in cases {
+        assert!(base.contains(old), "{old:?} is not in the edge");
+        let plan = plan(&edge(base), &edge(&base.replacen(old, new, 1)));
+        assert!(said(&plan).contains(expected), "{old} -> {new}: {expected:?} is not in\n{}", said(&plan));
+    }
+}
+
+/// Pages of other origins, of a host and of a route, with each of their rules.
+#[test]
+fn every_field_of_cors_is_compared() {
+    let host = "names: [file.dev-domain.test]";
+    let cors = "cors: { origins: [\"https://app.test\"], credentials: true, expose: [x-a], methods: [GET], headers: [x-b], max_age_seconds: 60 }";
+    assert!(DEV.contains(host));
+    let base = DEV.replacen(host, &format!("{host}, {cors}"), 1);
+    compared(
+        &base,
+        &[
+            (&format!(", {cors}"), "", "stricter: pages of other origins may not read answers"),
+            (
+                "[\"https://app.test\"]",
+                "[\"https://app.test\", \"https://b.test\"]",
+                "weaker: pages that may read answers: the origin `https://b.test`",
+            ),
+            (
+                "[\"https://app.test\"]",
+                "[\"https://b.test\"]",
+                "pages that may read answers: the origin `https://app.test` dropped",
+            ),
+            ("credentials: true, ", "", "stricter: pages of other origins may not send cookies"),
+            (
+                "expose: [x-a]",
+                "expose: [x-a, x-c]",
+                "weaker: pages of other origins may read the header `x-c`",
+            ),
+            (
+                "methods: [GET]",
+                "methods: [GET, PUT]",
+                "weaker: pages of other origins may send the method `PUT`",
+            ),
+            ("methods: [GET], ", "", "weaker: pages of other origins may send the method that they want"),
+            (
+                "headers: [x-b]",
+                "headers: [x-b, x-c]",
+                "weaker: pages of other origins may send the header `x-c`",
+            ),
+            ("headers: [x-b], ", "", "weaker: pages of other origins may send the header that they want"),
+            (
+                "max_age_seconds: 60",
+                "max_age_seconds: 61",
+                "same: browsers remember answers to preflights for 61 s",
+            ),
+        ],
+    );
+    compared(
+        DEV,
+        &[(
+            host,
+            &format!("{host}, {cors}"),
+            "weaker: pages of https://app.test may read answers, also to requests with cookies",
+        )],
+    );
+}
+
+/// The sign-in page of a policy, with each of its rules.
+#[test]
+fn every_field_of_a_sign_in_page_is_compared() {
+    let policy = "  signed-in: { kind: session }";
+    let page = "sign_in: { redirect: \"https://login.test/a\", return: next }";
+    assert!(DEV.contains(policy));
+    let base = DEV.replacen(policy, &policy.replace(" }", &format!(", {page} }}")), 1);
+    compared(
+        &base,
+        &[
+            (&format!(", {page}"), "", "same: people without a session get a 401 instead of a sign-in page"),
+            (
+                "https://login.test/a",
+                "https://login.test/b",
+                "weaker: people without a session are sent to https://login.test/b instead of https://login.test/a: check it",
+            ),
+            (
+                "return: next",
+                "return: back",
+                "same: the parameter with the way back to the refused page changed",
+            ),
+            (", return: next", "", "same: the parameter with the way back to the refused page changed"),
+        ],
+    );
+    compared(
+        DEV,
+        &[(
+            policy,
+            &policy.replace(" }", &format!(", {page} }}")),
+            "same: people without a session are sent to https://login.test/a",
+        )],
+    );
+}
+
+/// The protocol of a WebSocket that is a token, with each of its rules.
+#[test]
+fn every_field_of_the_token_of_a_websocket_is_compared() {
+    let bearer = "  bearer: true\n";
+    assert!(DEV.contains(bearer));
+    let base = DEV.replacen(
+        bearer,
+        &format!("{bearer}  websocket_protocol: {{ prefix: a., encoding: plain }}\n"),
+        1,
+    );
+    compared(
+        &base,
+        &[
+            (
+                "  websocket_protocol: { prefix: a., encoding: plain }\n",
+                "",
+                "stricter: WebSockets may no longer bring a bearer token",
+            ),
+            ("prefix: a.", "prefix: b.", "same: the protocol of a WebSocket that is a token"),
+            ("encoding: plain", "encoding: base64url", "same: the protocol of a WebSocket that is a token"),
+        ],
+    );
+}

@@ -12,7 +12,16 @@ use identity::ServiceName;
 use super::super::found::{Aspects, Protection};
 
 pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
-    let Sessions { cookie, reading, refresh_cookie, bearer, issuers, opaque, revocations } = new;
+    let Sessions {
+        cookie,
+        reading,
+        refresh_cookie,
+        bearer,
+        websocket_protocol,
+        issuers,
+        opaque,
+        revocations,
+    } = new;
     noted.changed(
         "the cookie by which public routes recognise a session",
         &old.refresh_cookie,
@@ -24,6 +33,17 @@ pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
         (false, true) => noted.note(Protection::Weaker, "bearer tokens are accepted too"),
         (true, false) => noted.note(Protection::Stricter, "bearer tokens are no longer accepted"),
         (true, true) | (false, false) => {}
+    }
+    match (&old.websocket_protocol, websocket_protocol) {
+        (None, Some(now)) => noted.note(
+            Protection::Weaker,
+            format!("WebSockets may bring a bearer token as a protocol that begins with `{}`", now.prefix),
+        ),
+        (Some(_), None) => {
+            noted.note(Protection::Stricter, "WebSockets may no longer bring a bearer token as a protocol")
+        }
+        (Some(was), Some(now)) => noted.changed("the protocol of a WebSocket that is a token", was, now),
+        (None, None) => {}
     }
     match (&old.revocations, revocations) {
         (Some(_), None) => {
