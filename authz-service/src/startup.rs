@@ -26,6 +26,8 @@ use crate::credential::keys::file;
 use crate::credential::keys::url::KeyUrl;
 use crate::credential::legacy::LegacySessions;
 use crate::credential::opaque::OpaqueTokens;
+use crate::credential::opaque::connection::connection;
+use crate::credential::opaque::endpoint::Proof;
 use crate::credential::opaque::secret::{ClientSecret, SecretFile};
 use crate::credential::signed::SignedRequests;
 use crate::credential::signed::keys::{SigningKeyFile, SigningKeys};
@@ -185,11 +187,20 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
 
     let mut opaque = OpaqueTokens::with(needs.introspection);
     for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.opaque) {
-        let secret = Arc::new(ClientSecret::default());
-        let (path, reloads) = (issuer.endpoint.client.secret(), metrics.parts.reloads("introspection"));
-        watchers.watch(SecretFile::new(path, Arc::clone(&secret), Arc::clone(clock), reloads))?;
+        let reloads = metrics.parts.reloads("introspection");
+        let (connection, files) =
+            connection(&issuer.endpoint, clock, &reloads).map_err(AssemblyError::Introspection)?;
+        if let Some(files) = files {
+            watchers.watch(files)?;
+        }
+        let mut secret = None;
+        if let Some(path) = issuer.endpoint.client.secret() {
+            let of_edge = Arc::new(ClientSecret::default());
+            watchers.watch(SecretFile::new(path, Arc::clone(&of_edge), Arc::clone(clock), reloads))?;
+            secret = Some(of_edge);
+        }
         let questions = metrics.parts.introspections(&issuer.issuer);
-        opaque.add(issuer, secret, questions).map_err(AssemblyError::Introspection)?;
+        opaque.add(issuer, Proof { connection, secret }, questions);
     }
 
     let mut api_keys = None;

@@ -22,6 +22,7 @@
 
 pub mod answer;
 pub mod circuit;
+pub mod connection;
 pub mod endpoint;
 pub mod secret;
 
@@ -38,8 +39,7 @@ use serde::Deserialize;
 use crate::credential::cache::Believed;
 use crate::credential::fault::TokenFault;
 use crate::credential::opaque::answer::{Description, examine};
-use crate::credential::opaque::endpoint::Endpoint;
-use crate::credential::opaque::secret::ClientSecret;
+use crate::credential::opaque::endpoint::{Endpoint, Proof};
 use crate::credential::places::fingerprint;
 use crate::credential::queried::{Asker, Lifetimes, Queried, Questions};
 use crate::credential::token::{Check, Outcome};
@@ -81,22 +81,13 @@ impl OpaqueTokens {
         Self { known: Vec::new(), queries }
     }
 
-    /// Adds the endpoint of `issuer`, where the edge proves itself with `secret`. Does not connect yet.
-    ///
-    /// # Errors
-    /// An error message, when the HTTP client cannot be set up.
-    pub fn add(
-        &mut self,
-        issuer: &OpaqueIssuer,
-        secret: Arc<ClientSecret>,
-        questions: Questions,
-    ) -> Result<(), String> {
+    /// Adds the endpoint of `issuer`, where the edge proves itself with `proof`. Does not connect yet.
+    pub fn add(&mut self, issuer: &OpaqueIssuer, proof: Proof, questions: Questions) {
         let found = issuer.endpoint.cache;
         let lifetimes = Lifetimes { found, refused: found.min(REFUSED) };
-        let endpoint = Endpoint::new(&issuer.endpoint, secret)?;
+        let endpoint = Endpoint::new(&issuer.endpoint, proof);
         let answers = Queried::new(lifetimes, questions, Failure::IntrospectionUnavailable);
         self.known.push(Known { issuer: issuer.issuer.clone(), endpoint, answers });
-        Ok(())
     }
 
     /// Whether there are no endpoints.

@@ -8,6 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use harness::Port;
+use harness::authority::Authority;
+use harness::terminator::Terminator;
 use serde_json::json;
 
 use edge::{CLAIMS, OPAQUE, home, opaque, start, with_issuers, write_secret};
@@ -16,7 +18,7 @@ use issuer::Issuer;
 use crate::hanging::{hang, release};
 use crate::kit::check::Answer;
 use crate::kit::mint::part;
-use crate::kit::{AUDIENCE, Authz, ISSUER, NOW, SESSION, SUSPENDED, TENANT, eventually};
+use crate::kit::{AUDIENCE, Authz, Home, ISSUER, NOW, SESSION, SUSPENDED, TENANT, eventually};
 
 /// The rows of the matrix about opaque tokens.
 pub(crate) async fn decisions(text: &mut String) {
@@ -321,6 +323,60 @@ async fn the_secret_of_the_edge_is_read_again_and_never_from_an_open_file() {
         }
         eventually("good again", async || ask(&authz, "ada").await.is(200, "allowed")).await;
     }
+}
+
+/// Mutual TLS (RFC 8705): the certificate alone proves the id; without it there is no answer, and a new one counts at once.
+#[tokio::test]
+async fn a_client_certificate_proves_the_edge_and_is_read_again() {
+    let issuer = Issuer::start().await;
+    issuer.describes("ada", &json!({}));
+    let home = Home::new();
+    let (inside, stranger) = (Authority::new(), Authority::new());
+    inside.write(&home.at("ca.pem"));
+    let server = inside.issue(home.path(), "server", "localhost");
+    inside.issue(home.path(), "edge", "edge.internal");
+    let tls = Terminator::before(issuer.address, &server, &[], Some(&home.at("ca.pem")));
+    let path = home.path().display().to_string();
+    let settings = format!(
+        "    - {{ issuer: {OPAQUE}, audience: {AUDIENCE}, introspection: {{ url: \"https://localhost:{}/introspect\", \
+         client_id: \"edge:1\", timeout_ms: 9000, cache_ms: 0, tls: {{ ca: {path}/ca.pem, client: {{ certificate: \
+         {path}/edge.pem, key: {path}/edge.key }} }} }}, {CLAIMS} }}\n",
+        tls.address().port()
+    );
+    let edit = with_issuers(&home, &settings);
+    let authz = Authz::start_with(home, edit).await;
+    eventually("up", async || ask(&authz, "ada").await.is(200, "allowed")).await;
+    let (headers, form) = issuer.state.last.lock().clone();
+    assert_eq!(form, "token=ada&client_id=edge%3A1");
+    assert!(!headers.contains_key("authorization"));
+    let first = tls.seen().last().unwrap().certificate.clone();
+    assert!(first.is_some());
+
+    // Replaced in operation, without a restart.
+    inside.issue(authz.home.path(), "edge", "edge.internal");
+    eventually("the new certificate is shown", async || {
+        ask(&authz, "ada").await.expect(200, "allowed");
+        tls.seen().last().unwrap().certificate != first
+    })
+    .await;
+    // A key that others can read is not used; the last good pair serves, and /readyz says why.
+    let (key, next) = (authz.home.at("edge.key"), authz.home.at("edge.key.next"));
+    std::fs::write(&next, std::fs::read_to_string(&key).unwrap() + "\n").unwrap();
+    std::fs::set_permissions(&next, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::rename(&next, &key).unwrap();
+    eventually("named", async || authz.get("/readyz").await.1.contains("chmod 600")).await;
+    ask(&authz, "ada").await.expect(200, "allowed");
+    inside.issue(authz.home.path(), "edge", "edge.internal");
+    eventually("mended", async || !authz.get("/readyz").await.1.contains("chmod 600")).await;
+    // One of another authority is refused in the handshake: 503 for these tokens alone, never 401.
+    stranger.issue(authz.home.path(), "edge", "edge.internal");
+    eventually("refused", async || ask(&authz, "ada").await.is(503, "introspection_unavailable")).await;
+    authz.ask_with(&authz.token()).await.expect(200, "allowed");
+    inside.issue(authz.home.path(), "edge", "edge.internal");
+    eventually("back", async || ask(&authz, "ada").await.is(200, "allowed")).await;
+    // And an endpoint of another authority is not believed.
+    stranger.write(&authz.home.at("ca.pem"));
+    eventually("not believed", async || ask(&authz, "ada").await.is(503, "introspection_unavailable")).await;
 }
 
 /// Made-up tokens, more than the endpoint answers: those that were described before keep half of its queries.

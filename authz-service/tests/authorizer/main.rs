@@ -25,6 +25,7 @@ mod legacy;
 mod limits;
 mod matches;
 mod matrix;
+mod neighbours;
 mod outages;
 mod providers;
 mod pushed;

@@ -24,4 +24,4 @@ pub use fault::{Fault, Faults, Place, Severity, suggest, without_credentials};
 pub use load::{inspect, inspect_text, load, parse, revision};
 pub use matching::{Match, closed_paths, host_of, route_of};
 pub use reader::{DEFAULT_HOME, Environment};
-pub use sections::MAX_ANSWER_BYTES;
+pub use sections::{MAX_ANSWER_BYTES, is_host_name, is_origin};

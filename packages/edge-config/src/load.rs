@@ -65,7 +65,7 @@ pub fn inspect(path: &Path, environment: Environment<'_>) -> Result<(Edge, Fault
     let bytes = std::fs::read(path).map_err(|e| {
         unreadable(
             format!("the file cannot be read ({e})"),
-            "name an edge file, such as envoy/edges/dev.yaml",
+            "name an edge file, such as edge.yaml; `cutover init` writes a first one",
         )
     })?;
     let text = String::from_utf8(bytes)

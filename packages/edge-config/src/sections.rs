@@ -41,6 +41,8 @@ pub(crate) use answers::{answers, check_header_case, uses};
 pub(crate) use authorizer::authorizer;
 pub(crate) use backends::backend;
 pub(crate) use browser_origins::browser_origins;
+pub use browser_origins::is_origin;
+pub use host_names::is_host_name;
 pub(crate) use hosts::{check_host_names, exposure, host, host_name};
 pub(crate) use listeners::{admin, check_addresses, listener, stats};
 pub(crate) use policies::{Callers, Stores, policy};

@@ -3,11 +3,15 @@
 //! The text is made for people who go on with it by hand: each section says what it is for. It lints clean, or it is not
 //! written.
 
+mod network;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
 use edge_config::Environment;
 use serde_json::json;
+
+pub(crate) use network::{BackendTls, CertificateFiles, Cors, Encrypted, Hsts, On};
 
 /// What the file says.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +21,10 @@ pub(crate) struct Draft {
     pub(crate) name: String,
     /// Address and port of the listener for clients.
     pub(crate) listen: String,
+    /// The listener with TLS, if there is one.
+    pub(crate) encrypted: Option<Encrypted>,
+    /// Whether the listener in the clear sends every request to https.
+    pub(crate) redirects: bool,
     pub(crate) hosts: Vec<Host>,
     pub(crate) backends: Vec<Backend>,
     pub(crate) sessions: Option<Sessions>,
@@ -25,17 +33,23 @@ pub(crate) struct Draft {
 }
 
 /// A host group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) names: Vec<String>,
+    pub(crate) on: On,
+    pub(crate) hsts: Option<Hsts>,
+    /// That of its routes which have none of their own.
+    pub(crate) cors: Option<Cors>,
 }
 
 /// A backend.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Backend {
     pub(crate) name: String,
+    /// With `https://` for TLS.
     pub(crate) addresses: Vec<String>,
+    pub(crate) tls: BackendTls,
     pub(crate) comment: Option<String>,
 }
 
@@ -84,6 +98,8 @@ pub(crate) struct Route {
     pub(crate) is_websocket: bool,
     /// The names of its limits.
     pub(crate) limits: Vec<String>,
+    /// Its own, instead of that of its host.
+    pub(crate) cors: Option<Cors>,
 }
 
 /// Methods that change nothing (RFC 9110 §9.2.1): open to every caller they need no limit.
@@ -97,26 +113,29 @@ impl Draft {
              # {} `cutover lint FILE` checks it, `cutover run FILE` starts it. Every field is in\n\
              # docs/edge-file.md; what this file leaves out has a default there.\n\n\
              # The name is in the log, and it is the issuer of the identities that backends receive.\n\
-             edge: {}\n\n\
-             listeners:\n  \
-               # Where clients connect. The variable moves it.\n  \
-               public: {{ address: {}, exposure: public }}\n\nhosts:\n",
+             edge: {}\n\n{}\nhosts:\n",
             self.made_by,
             quoted(&self.name),
-            quoted(&format!("${{EDGE_ADDRESS:-{}}}", self.listen)),
+            self.listeners(),
         );
         // Writing to a String cannot fail.
-        for Host { name, names } in &self.hosts {
-            let _ = writeln!(text, "  {}: {{ listener: public, names: {} }}", quoted(name), list(names));
+        for Host { name, names, on, hsts, cors } in &self.hosts {
+            let mut fields = format!("{}, names: {}", on.written(self.encrypted.is_some()), list(names));
+            let further = [hsts.map(Hsts::written), cors.as_ref().map(Cors::written)];
+            for field in further.into_iter().flatten() {
+                let _ = write!(fields, ", {field}");
+            }
+            let _ = writeln!(text, "  {}: {{ {fields} }}", quoted(name));
         }
         text.push_str("\n# What answers requests. The name is the audience of the identities that are signed for it.\nbackends:\n");
-        for Backend { name, addresses, comment } in &self.backends {
+        for Backend { name, addresses, tls, comment } in &self.backends {
             comment_above(&mut text, "  ", comment.as_deref());
             let addresses = match addresses.as_slice() {
                 [one] => format!("address: {}", quoted(one)),
                 several => format!("addresses: {}", list(several)),
             };
-            let _ = writeln!(text, "  {}: {{ {addresses} }}", quoted(name));
+            let tls = if tls.is_default() { String::new() } else { format!(", {}", tls.written()) };
+            let _ = writeln!(text, "  {}: {{ {addresses}{tls} }}", quoted(name));
         }
         self.write_sessions(&mut text);
         self.write_policies(&mut text);
@@ -216,6 +235,9 @@ impl Draft {
         let limits: Vec<String> = route.limits.iter().cloned().chain(attempts).collect();
         if !limits.is_empty() {
             fields.push(format!("limits: {}", list(&limits)));
+        }
+        if let Some(cors) = &route.cors {
+            fields.push(cors.written());
         }
         fields.join(", ")
     }

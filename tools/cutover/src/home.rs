@@ -13,6 +13,13 @@ pub struct Home {
     pub home: PathBuf,
 }
 
+/// The edge file of a command that names none: `edge.yaml` where `cutover init` wrote one, else the development edge of this
+/// repository.
+#[must_use]
+pub fn usual_edge_file() -> &'static str {
+    if Path::new("edge.yaml").exists() { "edge.yaml" } else { "envoy/edges/dev.yaml" }
+}
+
 /// The Python environment that `make setup` makes.
 pub const DEFAULT_VENV: &str = ".tools/venv";
 

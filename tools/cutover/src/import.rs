@@ -3,6 +3,7 @@
 //! It translates what it is sure of, and says of everything else what it is, where it stands and what to do. It never opens
 //! what was closed: a route about whose callers the file says nothing, or something that is not understood, needs a session.
 
+mod cors;
 mod kong;
 mod limits;
 mod nginx;
@@ -47,6 +48,9 @@ pub struct Arguments {
     /// Where clients connect.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     pub listen: String,
+    /// Where clients connect with TLS, if the file has certificates.
+    #[arg(long, default_value = "127.0.0.1:8443", value_name = "ADDRESS:PORT")]
+    pub listen_tls: String,
     /// The identity provider: the `iss` of its tokens.
     #[arg(long, value_name = "URL")]
     pub issuer: Option<String>,
@@ -179,8 +183,11 @@ fn complete(found: &mut Found, arguments: &Arguments) {
     draft.made_by = format!("Made by `cutover import` from {}.", file_name(&arguments.file));
     draft.name = arguments.name.clone().unwrap_or_else(|| name_of(&stem, "edge"));
     draft.listen.clone_from(&arguments.listen);
+    if let Some(encrypted) = &mut draft.encrypted {
+        encrypted.listen.clone_from(&arguments.listen_tls);
+    }
     if draft.hosts.is_empty() {
-        draft.hosts.push(Host { name: "api".to_owned(), names: vec!["*".to_owned()] });
+        draft.hosts.push(Host { name: "api".to_owned(), names: vec!["*".to_owned()], ..Host::default() });
     }
     if draft.routes.iter().all(|route| route.is_public) {
         draft.sessions = None;
@@ -254,5 +261,7 @@ fn with_port(address: &str, port: u16) -> String {
     if has_port { address.to_owned() } else { format!("{address}:{port}") }
 }
 
+#[cfg(test)]
+mod network_tests;
 #[cfg(test)]
 mod tests;

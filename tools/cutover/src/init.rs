@@ -133,6 +133,7 @@ fn draft(arguments: &Arguments, answers: &Answers) -> Result<Draft, String> {
         to: "product".to_owned(),
         is_websocket: false,
         limits: Vec::new(),
+        cors: None,
     };
     // Without an identity provider the edge knows no caller, so it lets nothing be changed.
     let only = if sessions.is_some() {
@@ -144,11 +145,15 @@ fn draft(arguments: &Arguments, answers: &Answers) -> Result<Draft, String> {
         made_by: "Made by `cutover init`.".to_owned(),
         name,
         listen: arguments.listen.clone(),
-        hosts: vec![Host { name: "api".to_owned(), names }],
-        backends: vec![Backend { name: "product".to_owned(), addresses: vec![backend], comment: None }],
+        hosts: vec![Host { name: "api".to_owned(), names, ..Host::default() }],
+        backends: vec![Backend {
+            name: "product".to_owned(),
+            addresses: vec![backend],
+            ..Backend::default()
+        }],
         sessions,
-        limits: Vec::new(),
         routes: vec![only],
+        ..Draft::default()
     })
 }
 

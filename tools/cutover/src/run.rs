@@ -26,7 +26,7 @@ use edge_config::{Edge, Environment};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{DONE, FOUND, INVALID, exit};
-use crate::home::{DEFAULT_VENV, Home, Programs};
+use crate::home::{DEFAULT_VENV, Home, Programs, usual_edge_file};
 use crate::{certs, keys, lint, out, render};
 use beside::{Beside, Values};
 use programs::{Addresses, surroundings};
@@ -35,7 +35,7 @@ use programs::{Addresses, surroundings};
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The edge file.
-    #[arg(env = "EDGE_FILE", default_value = "envoy/edges/dev.yaml", value_name = "EDGE_FILE")]
+    #[arg(env = "EDGE_FILE", default_value = usual_edge_file(), value_name = "EDGE_FILE")]
     pub file: PathBuf,
     /// The edge file, as an option.
     #[arg(long, value_name = "EDGE_FILE", hide = true)]

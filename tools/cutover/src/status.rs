@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::admin::envoy::Stats;
 use crate::exit::{DONE, FOUND, INVALID, exit};
+use crate::home::usual_edge_file;
 use crate::out;
 use crate::render;
 use crate::table::{Side, lined_up};
@@ -27,7 +28,7 @@ pub use backend::Sample;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The edge file.
-    #[arg(value_name = "EDGE_FILE", default_value = "envoy/edges/dev.yaml")]
+    #[arg(value_name = "EDGE_FILE", default_value = usual_edge_file())]
     pub edge: PathBuf,
     /// Repeat until Ctrl-C.
     #[arg(long)]

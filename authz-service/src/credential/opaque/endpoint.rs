@@ -15,20 +15,27 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use crate::credential::fault::TokenFault;
 use crate::credential::opaque::answer::{Described, Description};
 use crate::credential::opaque::circuit::Circuit;
+use crate::credential::opaque::connection::{Connection, cause};
 use crate::credential::opaque::secret::{ClientSecret, trimmed};
-use crate::credential::queried::BOUNDS;
 use crate::failure::Failure;
-use crate::outbound;
 use crate::source::trouble::Trouble;
 
 /// An answer names what a token of the same issuer would: 12 KiB of roles at most, and little more.
 const MAX_ANSWER_BYTES: usize = 65_536;
 
+/// What the edge proves itself with.
+#[derive(Debug)]
+pub struct Proof {
+    /// The connection, which presents a certificate where there is one.
+    pub connection: Arc<Connection>,
+    /// The secret; absent where the certificate is enough.
+    pub secret: Option<Arc<ClientSecret>>,
+}
+
 /// One endpoint.
 pub struct Endpoint {
-    client: reqwest::Client,
     rules: Introspection,
-    secret: Arc<ClientSecret>,
+    proof: Proof,
     circuit: Circuit,
     trouble: ArcSwap<Option<Trouble>>,
 }
@@ -48,23 +55,18 @@ enum Lack {
 }
 
 impl Endpoint {
-    /// The endpoint by `rules`, where the edge proves itself with `secret`. Does not connect yet.
-    ///
-    /// # Errors
-    /// An error message, when the HTTP client cannot be set up.
-    pub fn new(rules: &Introspection, secret: Arc<ClientSecret>) -> Result<Self, String> {
-        let client = outbound::fetching(&rules.url, rules.timeout)
-            .pool_max_idle_per_host(BOUNDS.all)
-            .build()
-            .map_err(|error| format!("cannot set up the HTTP client for {}: {error}", rules.url))?;
+    /// The endpoint by `rules`, where the edge proves itself with `proof`. Does not connect yet.
+    #[must_use]
+    pub fn new(rules: &Introspection, proof: Proof) -> Self {
         let (circuit, trouble) = (Circuit::default(), ArcSwap::from_pointee(None));
-        Ok(Self { client, rules: rules.clone(), secret, circuit, trouble })
+        Self { rules: rules.clone(), proof, circuit, trouble }
     }
 
     /// Its state in a few words.
     #[must_use]
     pub fn detail(&self) -> String {
-        if let Some(what) = self.secret.trouble() {
+        let of_secret = self.proof.secret.as_ref().and_then(|secret| secret.trouble());
+        if let Some(what) = of_secret.or_else(|| self.proof.connection.trouble()) {
             return what;
         }
         match self.trouble.load().as_ref() {
@@ -98,13 +100,18 @@ impl Endpoint {
     /// # Errors
     /// [`Failure::IntrospectionUnavailable`].
     pub async fn ask(&self, token: &str, patience: Duration, now: UnixTime) -> Result<Vec<u8>, Failure> {
-        let Some(secret) = self.secret.current(now) else {
+        let Some(client) = self.proof.connection.current(now) else {
             return Err(Failure::IntrospectionUnavailable);
         };
+        let secret = match &self.proof.secret {
+            None => None,
+            Some(secret) => Some(secret.current(now).ok_or(Failure::IntrospectionUnavailable)?),
+        };
+        let secret = secret.as_deref().map(trimmed).unwrap_or_default();
         if !self.circuit.admits(Instant::now()) {
             return Err(Failure::IntrospectionUnavailable);
         }
-        match self.post(token, trimmed(&secret), patience).await {
+        match self.post(&client, token, secret, patience).await {
             Ok(body) => {
                 self.circuit.answered();
                 if self.trouble.load().is_some() {
@@ -120,7 +127,13 @@ impl Endpoint {
         }
     }
 
-    async fn post(&self, token: &str, secret: &[u8], patience: Duration) -> Result<Vec<u8>, Lack> {
+    async fn post(
+        &self,
+        client: &reqwest::Client,
+        token: &str,
+        secret: &[u8],
+        patience: Duration,
+    ) -> Result<Vec<u8>, Lack> {
         let mut form = format!("token={}", form_encoded(token.as_bytes()));
         if let Some(hint) = &self.rules.token_type_hint {
             form.push_str(&format!("&token_type_hint={}", form_encoded(hint.as_bytes())));
@@ -137,9 +150,13 @@ impl Endpoint {
                 form.push_str(&format!("&client_id={id}&client_secret={secret}"));
                 None
             }
+            // RFC 8705 §2: the id finds the client, and the certificate proves it.
+            IntrospectionClient::Certificate { client_id } => {
+                form.push_str(&format!("&client_id={}", form_encoded(client_id.as_bytes())));
+                None
+            }
         };
-        let mut request = self
-            .client
+        let mut request = client
             .post(&self.rules.url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
@@ -154,13 +171,13 @@ impl Endpoint {
         let failed = |error: reqwest::Error| {
             let error = error.without_url();
             let slow = if error.is_timeout() { " (no answer in time)" } else { "" };
-            Lack::Endpoint(format!("{error}{slow}"))
+            Lack::Endpoint(format!("{}{slow}", cause(&error)))
         };
         let mut response = request.send().await.map_err(failed)?;
         match response.status().as_u16() {
             200 => {}
             401 | 403 => {
-                return Err(Lack::Endpoint("it refuses the edge's own id or secret".to_owned()));
+                return Err(Lack::Endpoint("it refuses the edge's own id, secret or certificate".to_owned()));
             }
             status @ (429 | 500..) => return Err(Lack::Endpoint(format!("status {status}"))),
             status => return Err(Lack::Answer(format!("status {status}"))),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ClaimRules;
+use super::{ClaimRules, ClientCertificate};
 
 /// A trusted issuer of opaque access tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub struct Introspection {
     pub url: String,
     /// How the edge proves itself to the endpoint.
     pub client: IntrospectionClient,
+    /// The file with the authorities that may issue its certificate, PEM; absent for the public ones.
+    pub ca: Option<PathBuf>,
+    /// The certificate that the edge presents to it (RFC 8705), beside the secret or instead of one.
+    pub certificate: Option<ClientCertificate>,
     /// `token_type_hint` of the query (RFC 7662 §2.1); absent when it is not sent.
     pub token_type_hint: Option<String>,
     /// How long a description is used again: a token that is revoked at the issuer is refused this much later.
@@ -40,7 +44,7 @@ pub struct Introspection {
     pub timeout: Duration,
 }
 
-/// The edge as a client of an endpoint. The secret is in a file that only its owner can read.
+/// The edge as a client of an endpoint. A secret is in a file that only its owner can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IntrospectionClient {
     /// The id and the secret in `Authorization: Basic` (`client_secret_basic`, RFC 6749 §2.3.1).
@@ -62,16 +66,23 @@ pub enum IntrospectionClient {
         /// The file with the token.
         secret: PathBuf,
     },
+    /// The id as a member of the form; [`Introspection::certificate`] proves it (`tls_client_auth` and
+    /// `self_signed_tls_client_auth`, RFC 8705 §2).
+    Certificate {
+        /// The id.
+        client_id: String,
+    },
 }
 
 impl IntrospectionClient {
-    /// The file with the secret.
+    /// The file with the secret, if there is one.
     #[must_use]
-    pub const fn secret(&self) -> &PathBuf {
+    pub const fn secret(&self) -> Option<&PathBuf> {
         match self {
             Self::Basic { client_id: _, secret }
             | Self::Post { client_id: _, secret }
-            | Self::Bearer { secret } => secret,
+            | Self::Bearer { secret } => Some(secret),
+            Self::Certificate { client_id: _ } => None,
         }
     }
 }

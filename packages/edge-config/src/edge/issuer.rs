@@ -228,7 +228,8 @@ const MAX_PATH_BYTES: usize = 255;
 /// A claim path that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a claim is named as `name` or `outer.inner`, at most 8 names and 255 bytes; a name with dots stands in double quotes"
+    "a claim is named as `name` or `outer.inner`, at most 8 names and 255 bytes; a name with dots or brackets stands in double \
+     quotes, and no path leads into a list"
 )]
 pub struct InvalidClaimPath;
 
@@ -254,6 +255,7 @@ impl FromStr for ClaimPath {
         let mut names = Vec::new();
         let mut rest = Some(text);
         while let Some(text) = rest {
+            let is_quoted = text.starts_with('"');
             let (name, after) = match text.strip_prefix('"') {
                 Some(quoted) => {
                     let (name, after) = quoted.split_once('"').ok_or(InvalidClaimPath)?;
@@ -268,7 +270,10 @@ impl FromStr for ClaimPath {
                     None => (text, None),
                 },
             };
-            if name.is_empty() || name.contains('"') || names.len() == MAX_NAMES {
+            // JSONPath and JSON Pointer: read as a name, `roles[0]` would be a claim that no token has.
+            let is_other_path =
+                !is_quoted && (name.contains(['[', ']', '*']) || name.starts_with(['$', '/']));
+            if name.is_empty() || is_other_path || name.contains('"') || names.len() == MAX_NAMES {
                 return Err(InvalidClaimPath);
             }
             names.push(name.to_owned());
@@ -282,7 +287,8 @@ impl fmt::Display for ClaimPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, name) in self.0.iter().enumerate() {
             let dot = if position == 0 { "" } else { "." };
-            let quote = if name.contains('.') && self.0.len() > 1 { "\"" } else { "" };
+            let is_odd = name.contains(['[', ']', '*']) || name.starts_with(['$', '/']);
+            let quote = if is_odd || (name.contains('.') && self.0.len() > 1) { "\"" } else { "" };
             write!(f, "{dot}{quote}{name}{quote}")?;
         }
         Ok(())

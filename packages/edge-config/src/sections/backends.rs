@@ -4,6 +4,8 @@ mod address;
 mod judged;
 mod tls;
 
+pub(super) use tls::client as client_certificate;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;

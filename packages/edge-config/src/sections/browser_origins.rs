@@ -54,7 +54,8 @@ pub(super) fn list(context: Context<'_>, node: &Node, what: &str, words: &[&str]
 
 /// Whether `text` is an origin in the spelling of RFC 6454 §6.2, which browsers send and the guard compares byte by byte, or
 /// every name below one.
-fn is_origin(text: &str) -> bool {
+#[must_use]
+pub fn is_origin(text: &str) -> bool {
     let (authority, usual) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
         (Some(rest), _) => (rest, 443),
         (None, Some(rest)) => (rest, 80),

@@ -61,6 +61,42 @@ fn an_issuer_of_opaque_tokens_has_an_endpoint() {
         assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
         assert!(message.contains("edge.yaml:"), "no place in:\n{message}");
     }
+    // A certificate beside the secret, or instead of it (RFC 8705).
+    let proved = |more: &str| {
+        format!(
+            "sessions: {{ cookie: t, bearer: true, issuer: b, audience: x, introspection: {{ url: \"https://b.test/i\", {more} }} }}\n"
+        )
+    };
+    let both =
+        "client_id: edge, secret_file: s, tls: { ca: ca.pem, client: { certificate: c.pem, key: c.key } }";
+    let sessions = dev_with_sessions(&proved(both)).unwrap().sessions.unwrap();
+    let endpoint = &sessions.opaque[0].endpoint;
+    assert!(matches!(&endpoint.client, IntrospectionClient::Basic { .. }));
+    let certificate = endpoint.certificate.as_ref().unwrap();
+    assert!(endpoint.ca.as_ref().unwrap().ends_with("ca.pem") && certificate.key.ends_with("c.key"));
+    let alone = "client_id: edge, tls: { client: edge.pem }";
+    let sessions = dev_with_sessions(&proved(alone)).unwrap().sessions.unwrap();
+    let endpoint = &sessions.opaque[0].endpoint;
+    assert!(
+        matches!(&endpoint.client, IntrospectionClient::Certificate { client_id } if client_id == "edge")
+    );
+    assert!(endpoint.certificate.as_ref().unwrap().key.ends_with("edge.pem") && endpoint.ca.is_none());
+    for (settings, expected) in [
+        ("client_id: edge, tls: { ca: ca.pem }", "`introspection` has no `secret_file`"),
+        ("tls: { client: edge.pem }", "`introspection` has no `client_id`"),
+        (
+            "client_id: edge, send_secret: post, tls: { client: edge.pem }",
+            "`send_secret` and no `secret_file`",
+        ),
+        ("client_id: edge, tls: { client: { certificate: c.pem } }", "has no `key`"),
+        ("client_id: edge, tls: { client: edge.pem, sni: b }", "has no field `sni`"),
+    ] {
+        let message = dev_with_sessions(&proved(settings)).expect_err(settings).to_string();
+        assert!(message.contains(expected), "{settings:?} should say {expected:?}, but says:\n{message}");
+    }
+    let clear = proved(alone).replace("https://b.test/i", "http://127.0.0.1:1/i");
+    let message = dev_with_sessions(&clear).unwrap_err().to_string();
+    assert!(message.contains("has `tls`, and its `url` http://127.0.0.1:1/i is in the clear"), "{message}");
     // Alone, in `sessions` itself; there every prefix is possible.
     let alone = "sessions: { cookie: t, bearer: true, issuer: b, audience: x, introspection: { url: \"https://b.test/i\", client_id: edge, secret_file: s, prefix: eyJ } }\n";
     let sessions = dev_with_sessions(alone).unwrap().sessions.unwrap();

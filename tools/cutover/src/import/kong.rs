@@ -1,10 +1,16 @@
 //! Routes from Kong's declarative configuration.
 
 mod backend;
+mod cors;
+mod host;
+mod tls;
+
+use cors::CORS;
+use tls::{Certificate, reference};
 
 use super::yaml::{self, Yaml};
 use super::{Found, Unreadable, limits};
-use crate::draft::{Host, Limit, Route, Taken, free_name, name_of};
+use crate::draft::{Cors, Limit, On, Route, Taken, free_name, name_of};
 
 /// Plugins that find out who the caller is, each with what to do.
 const WHO: [(&str, &str); 11] = [
@@ -22,10 +28,9 @@ const WHO: [(&str, &str); 11] = [
 ];
 
 /// Other plugins that are known, each with what to do.
-const OTHER: [(&str, &str); 18] = [
+const OTHER: [(&str, &str); 17] = [
     ("bot-detection", "nothing of it is in the edge"),
     ("correlation-id", "nothing: every request has an id in `x-request-id`"),
-    ("cors", "list the origins in `browser_origins`; the backend answers preflights"),
     ("file-log", "nothing: the edge has an access log (docs/access-log.md)"),
     ("http-log", "nothing: the edge has an access log (docs/access-log.md)"),
     ("ip-restriction", "write the addresses into a policy by hand"),
@@ -49,6 +54,9 @@ const OTHER: [(&str, &str); 18] = [
 /// The plugin that limits how many requests a caller has.
 const RATE_LIMITING: &str = "rate-limiting";
 
+/// What a plugin at the top of the file may belong to; without any of them it is for every route.
+const OWNERS: [&str; 4] = ["route", "service", "consumer", "consumer_group"];
+
 /// Conditions of a route that an edge's route cannot have. Without them it would take requests that are not its own.
 const CONDITIONS: [&str; 4] = ["headers", "snis", "sources", "destinations"];
 
@@ -58,9 +66,17 @@ pub(super) fn read(text: &str) -> Result<Found, Unreadable> {
         let mend = "a declarative configuration has `_format_version` and `services`; `deck gateway dump` writes one";
         return Err(Unreadable::new(document.line, "the file is not Kong's declarative configuration", mend));
     }
-    let mut import = Import { found: Found::default(), upstreams: &document };
+    let mut import = Import {
+        found: Found::default(),
+        document: &document,
+        certificates: Vec::new(),
+        redirecting: Vec::new(),
+    };
+    import.certificates();
     for plugin in elements(&document, "plugins") {
-        import.plugin(plugin, "every route");
+        let named = |kind: &str| Some(format!("{kind} {}", plugin.get(kind).and_then(reference)?));
+        let of = OWNERS.into_iter().find_map(named).unwrap_or_else(|| "every route".to_owned());
+        import.plugin(plugin, &of);
     }
     for service in elements(&document, "services") {
         import.service(service, &document);
@@ -74,13 +90,15 @@ pub(super) fn read(text: &str) -> Result<Found, Unreadable> {
             );
         }
     }
-    for section in ["consumers", "consumer_groups", "certificates", "vaults"] {
+    import.finish_redirects();
+    import.shared_cors();
+    for section in ["consumers", "consumer_groups", "vaults"] {
         if let Some(listed) = document.get(section) {
             let mend = match section {
                 "consumers" | "consumer_groups" => {
                     "keys are taken over by `cutover apikey import`; people have tokens of the issuer in `sessions`"
                 }
-                _ => "write certificates into `tls` of a listener",
+                _ => "write secrets into files: the edge file names them",
             };
             import.found.note(listed.line, format!("`{section}` is not translated"), mend);
         }
@@ -94,11 +112,14 @@ fn elements<'a>(of: &'a Yaml, name: &str) -> &'a [Yaml] {
 
 struct Import<'a> {
     found: Found,
-    /// The whole document, which lists upstreams by name.
-    upstreams: &'a Yaml,
+    /// The whole document, which lists upstreams, plugins and certificates.
+    document: &'a Yaml,
+    certificates: Vec<Certificate>,
+    /// The routes for which Kong redirects to https: line and host.
+    redirecting: Vec<(u64, String)>,
 }
 
-impl Import<'_> {
+impl<'a> Import<'a> {
     /// Says what a plugin means. None of them opens a route.
     fn plugin(&mut self, plugin: &Yaml, of: &str) {
         let name = plugin.text_of("name").unwrap_or("?");
@@ -114,7 +135,15 @@ impl Import<'_> {
             return;
         }
         // Its limits are written where routes are made.
-        if name == RATE_LIMITING && limits::of_kong(plugin, name).is_ok() {
+        let is_of_callers = plugin.get("consumer").is_some() || plugin.get("consumer_group").is_some();
+        if !is_of_callers && name == RATE_LIMITING && limits::of_kong(plugin, name).is_ok() {
+            return;
+        }
+        if name == CORS {
+            if is_of_callers {
+                let mend = "write `cors` of the host or the route: a preflight names no caller";
+                self.found.note(plugin.line, format!("the plugin cors of {of} is not translated"), mend);
+            }
             return;
         }
         match OTHER.iter().find(|(known, _)| *known == name) {
@@ -137,7 +166,7 @@ impl Import<'_> {
         }
     }
 
-    fn service(&mut self, service: &Yaml, document: &Yaml) {
+    fn service(&mut self, service: &'a Yaml, document: &'a Yaml) {
         let name = service.text_of("name").unwrap_or("service");
         for plugin in elements(service, "plugins") {
             self.plugin(plugin, &format!("service {name}"));
@@ -156,7 +185,7 @@ impl Import<'_> {
         }
     }
 
-    fn route(&mut self, route: &Yaml, (service_name, service): (&str, &Yaml), backend: &str) {
+    fn route(&mut self, route: &'a Yaml, (service_name, service): (&str, &'a Yaml), backend: &str) {
         let name = route.text_of("name").map_or_else(|| service_name.to_owned(), str::to_owned);
         for plugin in elements(route, "plugins") {
             self.plugin(plugin, &format!("route {name}"));
@@ -177,12 +206,22 @@ impl Import<'_> {
             self.found.note(route.line, what, "write routes by host, path and method, or a `canary`");
             return;
         }
-        let host = self.host(route, &name);
-        let Some(host) = host else { return };
+        let on = match self.is_for_https(route) {
+            Some(redirects) => {
+                self.listener_for_https(route.line);
+                Some((On::Encrypted, redirects))
+            }
+            None => None,
+        };
+        let Some(host) = self.host(route, &name, on.map_or(On::Both, |(on, _)| on)) else { return };
+        if on.is_some_and(|(_, redirects)| redirects) {
+            self.redirecting.push((route.line, host.clone()));
+        }
         let paths = route.texts_of("paths");
         let strips = route.get("strip_path").and_then(Yaml::boolean).unwrap_or(true);
         let methods = self.methods(route, &name);
-        let limits = self.limits(route, &name, Some(service));
+        let limits = self.limits(route, service);
+        let cors = self.nearest(CORS, route, service).and_then(|(plugin, _)| self.cors(plugin));
         let paths = if paths.is_empty() { vec!["/"] } else { paths };
         for path in paths {
             if strips && path != "/" {
@@ -191,7 +230,7 @@ impl Import<'_> {
                 let mend = "let the backend serve the path that clients send, until then it answers 404";
                 self.found.note(route.line, what, mend);
             }
-            self.one(route, &name, (&host, path), (&methods, &limits), backend);
+            self.one(route, &name, (&host, path), (&methods, &limits, cors.as_ref()), backend);
         }
     }
 
@@ -200,7 +239,7 @@ impl Import<'_> {
         route: &Yaml,
         name: &str,
         (host, path): (&str, &str),
-        (methods, limits): (&[String], &[String]),
+        (methods, limits, cors): (&[String], &[String], Option<&Cors>),
         backend: &str,
     ) {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._!&,=:@".contains(&b);
@@ -237,28 +276,43 @@ impl Import<'_> {
             to: backend.to_owned(),
             is_websocket: false,
             limits: limits.to_vec(),
+            cors: cors.cloned(),
         });
     }
 
-    /// The names of the limits that the plugin of `route`, else of `service`, else of the whole configuration has: of several
-    /// plugins of one name, Kong runs the one nearest to the route.
-    fn limits(&mut self, route: &Yaml, name: &str, service: Option<&Yaml>) -> Vec<String> {
+    /// The plugin `kind` that counts for a route, and the name of its owner: that of the route, else of the service, else of
+    /// the whole configuration. Of several plugins of one name, Kong runs the one nearest to the route.
+    fn nearest(&self, kind: &str, route: &'a Yaml, service: &'a Yaml) -> Option<(&'a Yaml, String)> {
+        let document = self.document;
         let runs = |plugin: &&Yaml| {
-            plugin.text_of("name") == Some(RATE_LIMITING)
+            plugin.text_of("name") == Some(kind)
                 && plugin.get("enabled").and_then(Yaml::boolean) != Some(false)
         };
-        let of = |owner: Option<&'_ Yaml>| {
-            let listed = owner.map(|owner| elements(owner, "plugins")).unwrap_or_default();
-            listed.iter().find(runs).cloned()
+        let of_no_caller =
+            |plugin: &&Yaml| plugin.get("consumer").is_none() && plugin.get("consumer_group").is_none();
+        let of = |owner: &'a Yaml, section: &str| -> Option<&'a Yaml> {
+            let names = [owner.text_of("name"), owner.text_of("id")];
+            let is_named = |plugin: &&Yaml| {
+                let named = plugin.get(section).and_then(reference);
+                named.is_some() && names.contains(&named)
+            };
+            let beside = elements(document, "plugins").iter().filter(is_named);
+            elements(owner, "plugins").iter().chain(beside).filter(of_no_caller).find(runs)
         };
-        let near = of(Some(route)).map(|plugin| (plugin, name.to_owned()));
-        let of_service = || {
-            let service = service?;
-            Some((of(Some(service))?, service.text_of("name").unwrap_or("service").to_owned()))
+        let name = |owner: &Yaml, otherwise: &str| owner.text_of("name").unwrap_or(otherwise).to_owned();
+        let of_service = || Some((of(service, "service")?, name(service, "service")));
+        let of_all = || {
+            let is_for_all = |plugin: &&Yaml| OWNERS.iter().all(|owner| plugin.get(owner).is_none());
+            Some((elements(document, "plugins").iter().filter(is_for_all).find(runs)?, "all".to_owned()))
         };
-        let of_all = || of(Some(self.upstreams)).map(|plugin| (plugin, "all".to_owned()));
-        let Some((plugin, owner)) = near.or_else(of_service).or_else(of_all) else { return Vec::new() };
-        let Ok(limits) = limits::of_kong(&plugin, &name_of(&owner, "limit")) else { return Vec::new() };
+        let near = of(route, "route").map(|plugin| (plugin, name(route, &name(service, "service"))));
+        near.or_else(of_service).or_else(of_all)
+    }
+
+    /// The names of the limits of a route.
+    fn limits(&mut self, route: &'a Yaml, service: &'a Yaml) -> Vec<String> {
+        let Some((plugin, owner)) = self.nearest(RATE_LIMITING, route, service) else { return Vec::new() };
+        let Ok(limits) = limits::of_kong(plugin, &name_of(&owner, "limit")) else { return Vec::new() };
         let draft = &mut self.found.draft;
         let mut names = Vec::new();
         for limit in limits {
@@ -286,50 +340,5 @@ impl Import<'_> {
             );
         }
         good.into_iter().map(str::to_owned).collect()
-    }
-
-    /// The host group of the route; absent when none of its names can be one.
-    fn host(&mut self, route: &Yaml, name: &str) -> Option<String> {
-        let listed = route.texts_of("hosts");
-        let mut names: Vec<String> = Vec::new();
-        for host in &listed {
-            let lower = host.to_ascii_lowercase();
-            // `*.example.com` means the same in both: every name below it. `example.*` is a pattern.
-            let bare = lower.strip_prefix("*.").unwrap_or(&lower);
-            if bare.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
-                names.push(lower);
-            } else {
-                self.found.note(
-                    route.line,
-                    format!("the host {host} of the route {name} is not translated"),
-                    "list the names one by one",
-                );
-            }
-        }
-        if listed.is_empty() {
-            names.push("*".to_owned());
-        }
-        if names.is_empty() {
-            return None;
-        }
-        names.sort();
-        let draft = &mut self.found.draft;
-        if let Some(known) = draft.hosts.iter().find(|host| host.names == names) {
-            return Some(known.name.clone());
-        }
-        let taken = draft.hosts.iter().find(|host| host.names.iter().any(|known| names.contains(known)));
-        if let Some(taken) = taken {
-            let what = format!(
-                "the route {name} shares some names with others, and its route is on the host `{}`",
-                taken.name
-            );
-            let host = taken.name.clone();
-            self.found.note(route.line, what, "move it to the host group whose names it means");
-            return Some(host);
-        }
-        let first = names.first().filter(|name| *name != "*").map_or("any", String::as_str);
-        let host = free_name(&name_of(first, "any"), draft.hosts.iter().map(|host| host.name.as_str()));
-        draft.hosts.push(Host { name: host.clone(), names });
-        Some(host)
     }
 }

@@ -2,35 +2,43 @@
 
 mod backend;
 mod directives;
+mod headers;
+mod tls;
 
 use std::collections::BTreeMap;
 
 use directives::{KNOWN, OWN_HEADERS, SILENT};
+use tls::Redirecting;
 
 use super::nginx_text::{self, Directive};
 use super::{Found, Unreadable, limits};
-use crate::draft::{Host, Limit, Route, Taken, free_name, name_of};
+use crate::draft::{Host, Limit, On, Route, Taken, free_name, name_of};
 
 pub(super) fn read(text: &str) -> Result<Found, Unreadable> {
     let directives = nginx_text::read(text)?;
-    let (upstreams, zones) = (BTreeMap::new(), BTreeMap::new());
-    let mut import = Import { found: Found::default(), upstreams, zones, limited: Vec::new() };
+    let mut import = Import::default();
     import.top(&directives);
+    import.finish_redirects();
     Ok(import.found)
 }
 
-struct Import {
+#[derive(Default)]
+struct Import<'a> {
     found: Found,
     /// The addresses of the upstreams, by name.
     upstreams: BTreeMap<String, Vec<String>>,
     /// The zones of `limit_req_zone`, by name.
     zones: BTreeMap<String, Limit>,
-    /// The `limit_req` of the blocks around, from the outermost on.
-    limited: Vec<Vec<Directive>>,
+    /// The `map`s by the origin of a page.
+    origin_maps: Vec<&'a Directive>,
+    /// The blocks around, from the outermost on.
+    levels: Vec<&'a [Directive]>,
+    /// The servers that send every request to https.
+    redirecting: Vec<Redirecting>,
 }
 
-impl Import {
-    fn top(&mut self, directives: &[Directive]) {
+impl<'a> Import<'a> {
+    fn top(&mut self, directives: &'a [Directive]) {
         // Upstreams may stand after the servers that use them.
         for directive in directives.iter().filter(|directive| directive.name == "upstream") {
             self.upstream(directive);
@@ -41,17 +49,23 @@ impl Import {
                 Err(why) => self.not_limited(directive, &why),
             }
         }
-        self.limited.push(uses(directives));
+        let by_origin = |map: &&Directive| map.name == "map" && map.first() == "$http_origin";
+        self.origin_maps.extend(directives.iter().filter(by_origin));
+        self.levels.push(directives);
         for directive in directives {
             match directive.name.as_str() {
                 "limit_req" | "limit_req_zone" => {}
+                "map" if by_origin(&directive) => {}
+                "add_header" if headers::is_known(directive) => {}
+                name if name.starts_with("ssl_") => self.tls_directive(directive),
+                name if name.starts_with("proxy_ssl_") => self.proxy_tls_directive(directive),
                 "http" => self.top(directive.inside()),
                 "server" => self.server(directive),
                 "upstream" => {}
                 _ => self.other(directive, ""),
             }
         }
-        self.limited.pop();
+        self.levels.pop();
     }
 
     fn not_limited(&mut self, directive: &Directive, why: &str) {
@@ -62,21 +76,17 @@ impl Import {
 
     /// The names of the limits of a location with the directives `inside`: its own, else those of the nearest block around it
     /// that has any, as nginx inherits them.
-    fn limits(&mut self, inside: &[Directive]) -> Vec<String> {
-        let own = uses(inside);
-        let used = if own.is_empty() {
-            self.limited.iter().rev().find(|uses| !uses.is_empty()).cloned().unwrap_or_default()
-        } else {
-            own
-        };
+    fn limits(&mut self, inside: &'a [Directive]) -> Vec<String> {
+        let blocks = std::iter::once(inside).chain(self.levels.iter().rev().copied());
+        let used = blocks.map(uses).find(|uses| !uses.is_empty()).unwrap_or_default();
         let mut names = Vec::new();
         for directive in used {
-            let Some((zone, burst)) = limits::of_use(&directive) else {
-                self.not_limited(&directive, "its burst or its zone cannot be read");
+            let Some((zone, burst)) = limits::of_use(directive) else {
+                self.not_limited(directive, "its burst or its zone cannot be read");
                 continue;
             };
             let Some(limit) = self.zones.get(zone).cloned() else {
-                self.not_limited(&directive, "its zone is not translated");
+                self.not_limited(directive, "its zone is not translated");
                 continue;
             };
             let name = name_of(&limit.name, "limit");
@@ -129,30 +139,40 @@ impl Import {
         self.found.note(*line, format!("`{shown}`{place} is not translated"), mend);
     }
 
-    fn server(&mut self, server: &Directive) {
+    fn server(&mut self, server: &'a Directive) {
         let names = self.names(server);
-        let locations: Vec<&Directive> =
-            server.inside().iter().filter(|inside| inside.name == "location").collect();
-        if server.inside().iter().any(|inside| inside.name == "return") && locations.is_empty() {
-            self.found.note(
-                server.line,
-                "a server that only redirects is not translated",
-                "let a backend redirect",
-            );
+        let on = self.listens(server);
+        let redirects = self.redirects(server, &names);
+        if redirects {
+            self.redirecting(server.line, names.clone());
+        }
+        if redirects && on == On::Clear {
+            let passes =
+                |inside: &&Directive| inside.name == "location" && inside.find("proxy_pass").is_some();
+            for location in server.inside().iter().filter(passes) {
+                let shown = location.arguments.join(" ");
+                let what = format!("location {shown} of a server that redirects to https is not translated");
+                self.found.note(location.line, what, "serve it with TLS, or on a listener of its own");
+            }
             return;
         }
-        if server
-            .inside()
-            .iter()
-            .any(|inside| inside.name == "listen" && inside.arguments.iter().any(|word| word == "ssl"))
-        {
-            let mend = "give the listener its certificate: `tls: { certificate: …, key: … }`";
-            self.found.note(server.line, "the server listens with TLS", mend);
+        let has = |name: &str| server.inside().iter().any(|inside| inside.name == name);
+        if has("return") && !has("location") {
+            let what = "a server that only redirects is not translated";
+            self.found.note(server.line, what, "let a backend redirect");
+            return;
+        }
+        // What redirects in the clear is served with TLS alone.
+        let on = if redirects { On::Encrypted } else { on };
+        if on != On::Clear {
+            self.certificate(server);
         }
         let first = names.first().map_or("any", String::as_str);
         let host = name_of(first, "any");
         let host = free_name(&host, self.found.draft.hosts.iter().map(|host| host.name.as_str()));
-        let taken: Vec<String> = self.found.draft.hosts.iter().flat_map(|host| host.names.clone()).collect();
+        let shares = |one: On| one == on || one == On::Both || on == On::Both;
+        let hosts = self.found.draft.hosts.iter().filter(|host| shares(host.on));
+        let taken: Vec<String> = hosts.flat_map(|host| host.names.clone()).collect();
         let (known, new): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| taken.contains(name));
         for name in known {
             let mend =
@@ -163,18 +183,30 @@ impl Import {
             return;
         }
         let before = self.found.draft.routes.len();
-        self.limited.push(uses(server.inside()));
+        self.levels.push(server.inside());
         for inside in server.inside() {
             match inside.name.as_str() {
                 "location" => self.location(inside, &host),
-                "listen" | "server_name" | "limit_req" => {}
-                name if name.starts_with("ssl_") || name == "proxy_set_header" => self.header(inside),
+                "listen" | "server_name" | "limit_req" | "ssl" => {}
+                "add_header" if headers::is_known(inside) => {}
+                "if" if headers::is_preflight(inside) || redirects => {}
+                name if name.starts_with("ssl_") => self.tls_directive(inside),
+                name if name.starts_with("proxy_ssl_") => self.proxy_tls_directive(inside),
+                "proxy_set_header" => self.header(inside),
                 _ => self.other(inside, ""),
             }
         }
-        self.limited.pop();
-        if self.found.draft.routes.len() > before {
-            self.found.draft.hosts.push(Host { name: host, names: new });
+        self.levels.pop();
+        let hsts = self.hsts(server, on != On::Clear);
+        let routes = self.found.draft.routes.get_mut(before..).unwrap_or_default();
+        if let Some(one) = routes.first() {
+            // What all of them have is that of the host.
+            let shared =
+                one.cors.clone().filter(|cors| routes.iter().all(|route| route.cors.as_ref() == Some(cors)));
+            if shared.is_some() {
+                routes.iter_mut().for_each(|route| route.cors = None);
+            }
+            self.found.draft.hosts.push(Host { name: host, names: new, on, hsts, cors: shared });
         }
     }
 
@@ -203,7 +235,7 @@ impl Import {
         names
     }
 
-    fn location(&mut self, location: &Directive, host: &str) {
+    fn location(&mut self, location: &'a Directive, host: &str) {
         let (modifier, path) = match location.arguments.as_slice() {
             [path] => ("", path.as_str()),
             [modifier, path] => (modifier.as_str(), path.as_str()),
@@ -213,11 +245,14 @@ impl Import {
         for inside in location.inside() {
             match inside.name.as_str() {
                 "location" => {
-                    self.limited.push(uses(location.inside()));
+                    self.levels.push(location.inside());
                     self.location(inside, host);
-                    self.limited.pop();
+                    self.levels.pop();
                 }
                 "proxy_pass" | "limit_req" => {}
+                "add_header" if headers::is_known(inside) => {}
+                "if" if headers::is_preflight(inside) => {}
+                name if name.starts_with("proxy_ssl_") => self.proxy_tls_directive(inside),
                 "proxy_set_header" => self.header(inside),
                 _ => self.other(inside, &format!(" in location {shown}")),
             }
@@ -257,8 +292,9 @@ impl Import {
             );
             return;
         };
-        let Some(backend) = self.backend(pass, path) else { return };
+        let Some(backend) = self.backend(pass, path, location) else { return };
         let limits = self.limits(location.inside());
+        let cors = self.cors(location);
         let draft = &mut self.found.draft;
         if draft.routes.iter().any(|route| route.host == host && route.path == taken) {
             self.found.note(
@@ -287,6 +323,7 @@ impl Import {
             to: backend,
             is_websocket,
             limits,
+            cors,
         });
     }
 
@@ -301,8 +338,8 @@ impl Import {
 }
 
 /// The `limit_req` among `directives`.
-fn uses(directives: &[Directive]) -> Vec<Directive> {
-    directives.iter().filter(|directive| directive.name == "limit_req").cloned().collect()
+fn uses(directives: &[Directive]) -> Vec<&Directive> {
+    directives.iter().filter(|directive| directive.name == "limit_req").collect()
 }
 
 /// Whether `name` is a name of a host, without a wildcard.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::yaml::{self, Yaml};
-use super::{Found, Note, Unreadable};
+use super::{Found, Note, Unreadable, with_port};
 use crate::draft::{Backend, Route, Sessions, Taken, free_name, name_of};
 
 /// The methods of a path item that a route can take.
@@ -68,14 +68,21 @@ fn server(document: &Yaml, found: &mut Found) -> String {
         }
         match (scheme, authority.contains('{')) {
             ("http", false) => {
-                let has_port =
-                    authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-                address = Some(if has_port { authority.to_owned() } else { format!("{authority}:80") });
+                address = Some(with_port(authority, 80));
+            }
+            ("https", false) if !authority.is_empty() && !authority.contains('@') => {
+                address = Some(format!("https://{}", with_port(&authority.to_ascii_lowercase(), 443)));
+                let what = format!(
+                    "clients reach {url} with TLS, and the edge listens in the clear; its backend is that address"
+                );
+                let mend = "give the listener its certificate (`tls: { certificate: …, key: … }`), and write into \
+                            `backends` where the product itself listens before the name leads to the edge";
+                found.note(server.line, what, mend);
             }
             ("", _) => {}
             _ => found.note(
                 server.line,
-                format!("the server {url} is what clients use, or is reached with TLS"),
+                format!("the server {url} is not the address of a backend"),
                 "write into `backends` where the product itself listens",
             ),
         }
@@ -97,7 +104,12 @@ fn server(document: &Yaml, found: &mut Found) -> String {
         );
     }
     let address = address.unwrap_or_else(|| NO_SERVER.to_owned());
-    found.draft.backends.push(Backend { name: "product".to_owned(), addresses: vec![address], comment });
+    found.draft.backends.push(Backend {
+        name: "product".to_owned(),
+        addresses: vec![address],
+        comment,
+        ..Backend::default()
+    });
     base
 }
 
@@ -371,6 +383,7 @@ fn routes(operations: Vec<Operation>, found: &mut Found) {
             to: "product".to_owned(),
             is_websocket: false,
             limits: Vec::new(),
+            cors: None,
         });
     }
     found.draft.routes = routes;

@@ -41,6 +41,11 @@ pub(super) fn read(text: &str) -> Result<Yaml, Unreadable> {
 }
 
 impl Yaml {
+    /// A value that says nothing, at `line`.
+    pub(super) const fn empty(line: u64) -> Self {
+        Self { line, value: Value::Null }
+    }
+
     /// The field `name` of a mapping.
     pub(super) fn get(&self, name: &str) -> Option<&Self> {
         self.entries().iter().find(|(key, _)| key == name).map(|(_, value)| value)

@@ -52,7 +52,15 @@ fn read<'t>(edge: &Edge, text: &'t str) -> Found<'t> {
     }
     for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.opaque) {
         let made = "write the edge's secret at the issuer into it, with mode 0600";
-        found.path(issuer.endpoint.client.secret(), made, opaque::secret::check);
+        if let Some(secret) = issuer.endpoint.client.secret() {
+            found.path(secret, made, opaque::secret::check);
+        }
+        if let Some(ca) = &issuer.endpoint.ca {
+            found.authorities(ca);
+        }
+        if let Some(ClientCertificate { certificate, key }) = &issuer.endpoint.certificate {
+            found.pair(certificate, key);
+        }
     }
     for Service { keys, permissions: _, tenants: _ } in edge.services.values() {
         found.content(keys, "`cutover keys` makes it", public_keys);

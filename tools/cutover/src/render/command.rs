@@ -9,7 +9,7 @@ use edge_config::Environment;
 
 use super::{paths, store, validated};
 use crate::exit::{DONE, FOUND, INVALID, exit};
-use crate::home::{DEFAULT_VENV, Home, Programs};
+use crate::home::{DEFAULT_VENV, Home, Programs, usual_edge_file};
 use crate::out;
 use crate::watch::{Outcome, Watch};
 
@@ -17,7 +17,7 @@ use crate::watch::{Outcome, Watch};
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The edge file.
-    #[arg(value_name = "EDGE_FILE", default_value = "envoy/edges/dev.yaml")]
+    #[arg(value_name = "EDGE_FILE", default_value = usual_edge_file())]
     pub file: PathBuf,
     /// The directory for the configuration; its link `current` points to the newest one. [default: HOME/envoy]
     #[arg(long, value_name = "DIRECTORY")]

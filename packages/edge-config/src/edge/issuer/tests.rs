@@ -49,14 +49,32 @@ fn a_path_names_members() {
         ("\"https://acme.test/app\".tenant", &["https://acme.test/app", "tenant"]),
         ("resource_access.\"acme.api\".roles", &["resource_access", "acme.api", "roles"]),
         ("\"a.b\"", &["a.b"]),
+        ("https://acme.test/v1.0/roles[]", &["https://acme.test/v1.0/roles[]"]),
+        ("\"roles[0]\"", &["roles[0]"]),
     ] {
         let path: ClaimPath = text.parse().unwrap();
         assert_eq!(path.names(), names, "{text}");
     }
     let long = "a".repeat(256);
-    for bad in
-        ["", ".", "a.", ".a", "a..b", "\"a", "\"a\"b", "a\"b", "\"\"", "a\nb", "a.b.c.d.e.f.g.h.i", &long]
-    {
+    for bad in [
+        "roles[0]",
+        "orgs[*].id",
+        "$.roles",
+        "/realm_access/roles",
+        "orgs.*.id",
+        "",
+        ".",
+        "a.",
+        ".a",
+        "a..b",
+        "\"a",
+        "\"a\"b",
+        "a\"b",
+        "\"\"",
+        "a\nb",
+        "a.b.c.d.e.f.g.h.i",
+        &long,
+    ] {
         assert_eq!(bad.parse::<ClaimPath>(), Err(InvalidClaimPath), "{bad}");
     }
 }

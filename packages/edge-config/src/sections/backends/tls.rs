@@ -41,7 +41,7 @@ fn sni(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
 }
 
 /// `client: edge.pem` with chain and key, or `client: { certificate: edge.pem, key: edge.key }`.
-fn client(context: Context<'_>, node: &Node, what: &str) -> Option<ClientCertificate> {
+pub(crate) fn client(context: Context<'_>, node: &Node, what: &str) -> Option<ClientCertificate> {
     let what = format!("`client` of {what}");
     if !matches!(node.value, Value::Map(_)) {
         let both = path(context, node, &what)?;

@@ -1,11 +1,13 @@
 //! The issuers of opaque tokens, and the endpoints that describe them (RFC 7662).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::keys::address;
-use crate::edge::{Introspection, IntrospectionClient, OpaqueIssuer};
+use crate::edge::{ClientCertificate, Introspection, IntrospectionClient, OpaqueIssuer};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields, choice, path};
+use crate::sections::backends::client_certificate as certificate;
 use crate::sections::timeouts::timeout;
 
 /// Leaves room within the 200 ms that Envoy waits for the authorizer.
@@ -36,7 +38,16 @@ pub(super) fn introspection(
     let url = fields
         .required("url", "write the address of the issuer's introspection endpoint (RFC 7662)")
         .and_then(|n| address(context, n, "`url` of `introspection`"));
-    let client = client(context, &mut fields);
+    let tls_node = fields.optional("tls");
+    let tls = tls_node.map_or(Some((None, None)), |n| tls(context, n));
+    let presents = tls.as_ref().is_none_or(|(_, certificate)| certificate.is_some());
+    let client = client(context, &mut fields, tls_node.is_some() && presents);
+    if let (Some(node), Some(url)) = (tls_node, &url)
+        && !url.starts_with("https://")
+    {
+        let problem = format!("`introspection` has `tls`, and its `url` {url} is in the clear");
+        context.faults.report(node.place, problem, "write an `https://` address, or remove `tls`");
+    }
     let token_type_hint = match fields.optional("token_type_hint") {
         None => Some(None),
         Some(n) => word(context, n, "`token_type_hint`", "write the word, such as access_token").map(Some),
@@ -50,9 +61,12 @@ pub(super) fn introspection(
         .map_or(Some(CACHE), |n| reader::millis(context, n, "`cache_ms`", 0, MAX_CACHE_MS));
     let timeout = timeout(context, &mut fields, TIMEOUT, patience);
     fields.finish();
+    let (ca, certificate) = tls?;
     let endpoint = Introspection {
         url: url?,
         client: client?,
+        ca,
+        certificate,
         token_type_hint: token_type_hint?,
         cache: cache?,
         timeout: timeout?,
@@ -60,17 +74,30 @@ pub(super) fn introspection(
     Some((endpoint, prefix?))
 }
 
-/// `client_id` and `secret_file`, and how they are sent; without `client_id` the secret is a bearer token.
-fn client(context: Context<'_>, fields: &mut Fields<'_>) -> Option<IntrospectionClient> {
+/// `tls: { ca: login-ca.pem, client: { certificate: edge.pem, key: edge.key } }`
+fn tls(context: Context<'_>, node: &Node) -> Option<(Option<PathBuf>, Option<ClientCertificate>)> {
+    let what = "`tls` of `introspection`";
+    let mut fields = Fields::of(context, node, what);
+    let ca =
+        fields.optional("ca").map_or(Some(None), |n| path(context, n, &format!("`ca` of {what}")).map(Some));
+    let client = fields.optional("client").map_or(Some(None), |n| certificate(context, n, what).map(Some));
+    fields.finish();
+    Some((ca?, client?))
+}
+
+/// `client_id` and `secret_file`, and how they are sent; without `client_id` the secret is a bearer token, and without
+/// `secret_file` the edge's certificate proves the id, where it `presents` one.
+fn client(context: Context<'_>, fields: &mut Fields<'_>, presents: bool) -> Option<IntrospectionClient> {
     let id = fields.optional("client_id");
-    let secret = fields
-        .required(
-            "secret_file",
-            "name the file with the edge's secret at the issuer, with mode 0600: an endpoint that describes tokens to \
-             every client would let strangers try tokens",
-        )
-        .and_then(|n| path(context, n, "`secret_file`"));
+    let mend = "name the file with the edge's secret at the issuer, with mode 0600, or a client certificate (`tls: { client: \
+                … }`): an endpoint that describes tokens to every client would let strangers try tokens";
+    let secret_node =
+        if presents { fields.optional("secret_file") } else { fields.required("secret_file", mend) };
     let sent = fields.optional("send_secret");
+    if presents && secret_node.is_none() {
+        return by_certificate(context, fields, id, sent);
+    }
+    let secret = secret_node.and_then(|n| path(context, n, "`secret_file`"));
     let Some(id) = id else {
         if let Some(sent) = sent {
             let problem = "`introspection` has `send_secret` and no `client_id`";
@@ -89,6 +116,29 @@ fn client(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Introspection
         Sent::Basic => IntrospectionClient::Basic { client_id, secret },
         Sent::Post => IntrospectionClient::Post { client_id, secret },
     })
+}
+
+/// The id alone: the certificate proves it, and the endpoint finds the client by its id (RFC 8705 §2).
+fn by_certificate(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    id: Option<&Node>,
+    sent: Option<&Node>,
+) -> Option<IntrospectionClient> {
+    if let Some(sent) = sent {
+        let problem = "`introspection` has `send_secret` and no `secret_file`";
+        context.faults.report(sent.place, problem, "remove it: the certificate proves the id");
+        return None;
+    }
+    let Some(id) = id else {
+        fields.required(
+            "client_id",
+            "write the edge's id at the issuer: the certificate proves it (RFC 8705 §2)",
+        );
+        return None;
+    };
+    let client_id = word(context, id, "`client_id`", "write the edge's id at the issuer")?;
+    Some(IntrospectionClient::Certificate { client_id })
 }
 
 /// A text of visible ASCII (RFC 6749, appendix A.1).

@@ -3,7 +3,7 @@
 use super::super::with_port;
 use super::super::yaml::Yaml;
 use super::{Import, elements};
-use crate::draft::{Backend, free_name, name_of};
+use crate::draft::{Backend, BackendTls, free_name, name_of};
 
 impl Import<'_> {
     /// The backend of a service, whose addresses may be those of an upstream.
@@ -30,13 +30,6 @@ impl Import<'_> {
                 return None;
             }
         };
-        if !scheme.is_empty() {
-            self.found.note(
-                service.line,
-                format!("the service {name} speaks https, and Kong verifies no certificates by itself; the edge always does"),
-                "name their authorities where they are private: `tls: { ca: … }`",
-            );
-        }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if !path.is_empty() && path != "/" {
             let what =
@@ -49,7 +42,7 @@ impl Import<'_> {
         }
         let host = authority.split(':').next().unwrap_or(authority);
         let upstream =
-            elements(self.upstreams, "upstreams").iter().find(|one| one.text_of("name") == Some(host));
+            elements(self.document, "upstreams").iter().find(|one| one.text_of("name") == Some(host));
         let addresses: Vec<String> = match upstream {
             Some(upstream) => elements(upstream, "targets")
                 .iter()
@@ -67,9 +60,11 @@ impl Import<'_> {
             );
             return None;
         }
+        let tls =
+            if scheme.is_empty() { BackendTls::default() } else { self.backend_tls(service, name, upstream) };
         let draft = &mut self.found.draft;
         let named = free_name(&name_of(name, "service"), draft.backends.iter().map(|one| one.name.as_str()));
-        draft.backends.push(Backend { name: named.clone(), addresses, comment: None });
+        draft.backends.push(Backend { name: named.clone(), addresses, tls, comment: None });
         Some(named)
     }
 }

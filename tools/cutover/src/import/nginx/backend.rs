@@ -1,11 +1,11 @@
-//! Backends: the addresses of `upstream`, and what `proxy_pass` means.
+//! Backends: the addresses of `upstream`, what `proxy_pass` means, and how their certificates are verified.
 
 use super::super::nginx_text::Directive;
 use super::super::with_port;
 use super::Import;
-use crate::draft::{Backend, free_name, name_of};
+use crate::draft::{Backend, BackendTls, CertificateFiles, free_name, name_of};
 
-impl Import {
+impl<'a> Import<'a> {
     /// The addresses of an `upstream`.
     pub(super) fn upstream(&mut self, directive: &Directive) {
         let mut addresses = Vec::new();
@@ -42,8 +42,10 @@ impl Import {
     }
 
     /// The backend of a `proxy_pass`.
-    pub(super) fn backend(&mut self, pass: &Directive, path: &str) -> Option<String> {
+    pub(super) fn backend(&mut self, pass: &'a Directive, path: &str, of: &'a Directive) -> Option<String> {
         let target = pass.first();
+        let is_verified =
+            self.inherited(of.inside(), "proxy_ssl_verify").is_some_and(|one| one.first() == "on");
         let mut refuse = |what: &str, mend: &str| {
             self.found.note(pass.line, format!("`proxy_pass {target}` {what}"), mend);
         };
@@ -60,9 +62,12 @@ impl Import {
                 return None;
             }
         };
-        if !scheme.is_empty() {
+        if !scheme.is_empty() && !is_verified {
             let mend = "name their authorities where they are private: `tls: { ca: … }`";
-            refuse("speaks TLS, and nginx verifies no certificates by itself; the edge always does", mend);
+            refuse(
+                "speaks TLS, and nginx verifies no certificate without `proxy_ssl_verify`; the edge always does",
+                mend,
+            );
         }
         let (authority, uri) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if authority.starts_with("unix:") {
@@ -96,14 +101,62 @@ impl Import {
             );
             return None;
         }
+        let tls = if scheme.is_empty() { BackendTls::default() } else { self.backend_tls(of) };
         let draft = &mut self.found.draft;
-        if let Some(known) = draft.backends.iter().find(|known| known.addresses == addresses) {
+        let same = |known: &&Backend| known.addresses == addresses && known.tls == tls;
+        if let Some(known) = draft.backends.iter().find(same) {
             return Some(known.name.clone());
         }
         let name =
             if name.starts_with(|c: char| c.is_ascii_digit()) { format!("backend-{name}") } else { name };
         let name = free_name(&name, draft.backends.iter().map(|known| known.name.as_str()));
-        draft.backends.push(Backend { name: name.clone(), addresses, comment: None });
+        draft.backends.push(Backend { name: name.clone(), addresses, tls, comment: None });
         Some(name)
+    }
+
+    /// How a location has the certificate of its backend verified, and what it presents itself.
+    fn backend_tls(&mut self, location: &'a Directive) -> BackendTls {
+        let mut word = |name: &str, mend: &str| -> Option<String> {
+            let directive = self.inherited(location.inside(), name)?;
+            let value = directive.first();
+            // The name of the backend in `proxy_pass` is what the edge takes anyway.
+            if value == "$proxy_host" {
+                return None;
+            }
+            if value.contains('$') || value.starts_with("data:") || value.starts_with("engine:") {
+                self.found.note(directive.line, format!("`{name} {value}` is not translated"), mend);
+                return None;
+            }
+            Some(value.to_owned())
+        };
+        let file = "write the PEM file into `tls` of the backend";
+        let ca = word("proxy_ssl_trusted_certificate", file);
+        let sni = word("proxy_ssl_name", "write the name that its certificate has: `tls: { sni: … }`")
+            .map(|name| name.to_ascii_lowercase());
+        let certificate = word("proxy_ssl_certificate", file);
+        let key = word("proxy_ssl_certificate_key", file);
+        let client = certificate.zip(key).map(|(certificate, key)| CertificateFiles { certificate, key });
+        BackendTls { ca, sni, client }
+    }
+
+    /// Says what a directive of TLS to backends means that is not translated.
+    pub(super) fn proxy_tls_directive(&mut self, directive: &Directive) {
+        let Directive { line, name, arguments, .. } = directive;
+        let mend = match name.as_str() {
+            // Read with the backend. The edge always sends a name, always verifies, and resumes sessions.
+            "proxy_ssl_trusted_certificate"
+            | "proxy_ssl_name"
+            | "proxy_ssl_certificate"
+            | "proxy_ssl_certificate_key"
+            | "proxy_ssl_verify"
+            | "proxy_ssl_server_name"
+            | "proxy_ssl_session_reuse" => return,
+            "proxy_ssl_protocols" | "proxy_ssl_ciphers" | "proxy_ssl_conf_command" => {
+                "nothing, if the backend speaks TLS 1.2 or 1.3"
+            }
+            "proxy_ssl_verify_depth" => "nothing: the edge follows a chain to its authority",
+            _ => "find out whether the edge has to: `tls` of a backend is in docs/edge-file.md",
+        };
+        self.found.note(*line, format!("`{name} {}` is not translated", arguments.join(" ")), mend);
     }
 }

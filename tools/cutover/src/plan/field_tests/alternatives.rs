@@ -74,7 +74,7 @@ fn every_field_of_an_opaque_issuer_is_compared() {
       audience: [acme]
       leeway_seconds: 30
       max_token_bytes: 4096
-      introspection: { url: https://login.test/i, client_id: edge, secret_file: secret, prefix: o_, token_type_hint: access_token, cache_ms: 500, timeout_ms: 90 }
+      introspection: { url: https://login.test/i, client_id: edge, secret_file: secret, tls: { ca: ca.pem, client: edge.pem }, prefix: o_, token_type_hint: access_token, cache_ms: 500, timeout_ms: 90 }
       claims: { tenant: org, session: sid, roles: groups }
       required: [tenant]
 ";
@@ -91,6 +91,9 @@ fn every_field_of_an_opaque_issuer_is_compared() {
         ("url: https://login.test/i", "url: https://login.test/j", "weaker: the introspection endpoint"),
         ("client_id: edge", "client_id: other", "weaker: how the edge proves itself"),
         ("secret_file: secret", "secret_file: other", "weaker: how the edge proves itself"),
+        ("ca: ca.pem", "ca: other.pem", "weaker: the authorities of the introspection endpoint"),
+        ("client: edge.pem", "client: other.pem", "same: the certificate for the introspection endpoint"),
+        ("secret_file: secret, ", "", "weaker: how the edge proves itself"),
         ("prefix: o_", "prefix: p_", "weaker: the beginning of the opaque tokens"),
         ("token_type_hint: access_token, ", "", "same: the type hint"),
         ("cache_ms: 500", "cache_ms: 600", "weaker: how long an answer of the introspection endpoint"),

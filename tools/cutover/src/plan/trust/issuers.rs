@@ -44,7 +44,7 @@ pub(super) fn opaque(old: &[OpaqueIssuer], new: &[OpaqueIssuer], noted: &mut Asp
 
 fn opaque_rules(old: &OpaqueIssuer, new: &OpaqueIssuer, noted: &mut Aspects) {
     let OpaqueIssuer { issuer, audiences, prefix, endpoint, leeway, max_token_bytes, claims } = new;
-    let Introspection { url, client, token_type_hint, cache, timeout } = endpoint;
+    let Introspection { url, client, ca, certificate, token_type_hint, cache, timeout } = endpoint;
     let of = format!("of the issuer `{issuer}`");
     noted.members(
         &format!("an audience {of}:"),
@@ -60,6 +60,12 @@ fn opaque_rules(old: &OpaqueIssuer, new: &OpaqueIssuer, noted: &mut Aspects) {
         &format!("how the edge proves itself to the introspection endpoint {of}"),
         &before.client,
         client,
+    );
+    noted.other(&format!("the authorities of the introspection endpoint {of}"), &before.ca, ca);
+    noted.changed(
+        &format!("the certificate for the introspection endpoint {of}"),
+        &before.certificate,
+        certificate,
     );
     noted.changed(
         &format!("the type hint for the introspection endpoint {of}"),
