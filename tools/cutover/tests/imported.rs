@@ -50,7 +50,7 @@ fn an_imported_file_with_tls_lints_clean_and_envoy_accepts_it() {
         assert!(code == 0 && said.contains("help | "), "{said}");
         let (code, said) = cutover(place.path(), &["lint", "--deny-warnings", "edge.yaml"]);
         assert_eq!(code, 0, "{form}: {said}");
-        let (code, said) = cutover(place.path(), &["keys", "edge.yaml"]);
+        let (code, said) = cutover(place.path(), &["keys"]);
         assert_eq!(code, 0, "{form}: {said}");
         let (code, said) = cutover(place.path(), &["render", "edge.yaml", "--validate"]);
         assert_eq!(code, 0, "{form}: {said}");

@@ -87,9 +87,9 @@ pub(super) fn translated(said: &Said) -> Result<(Cors, Vec<String>), String> {
         names
     };
     // `*` stands for every header only where no cookies are sent, and the request's own decide then.
-    let every = |listed: &[String]| listed.iter().any(|names| names.trim() == "*");
-    let headers = (!said.headers.is_empty() && !(every(&said.headers) && !said.credentials))
-        .then(|| named(&said.headers));
+    let any_header = !said.credentials && said.headers.iter().any(|names| names.trim() == "*");
+    let lists_headers = !said.headers.is_empty() && !any_header;
+    let headers = lists_headers.then(|| named(&said.headers));
     let expose = named(&said.expose);
     let max_age = match said.max_age.as_deref().map(str::trim) {
         None => UNSAID_SECONDS,

@@ -206,15 +206,14 @@ impl<'a> Import<'a> {
             self.found.note(route.line, what, "write routes by host, path and method, or a `canary`");
             return;
         }
-        let on = match self.is_for_https(route) {
-            Some(redirects) => {
-                self.listener_for_https(route.line);
-                Some((On::Encrypted, redirects))
-            }
-            None => None,
-        };
-        let Some(host) = self.host(route, &name, on.map_or(On::Both, |(on, _)| on)) else { return };
-        if on.is_some_and(|(_, redirects)| redirects) {
+        // Whether Kong redirects what comes in the clear, where a route is for https alone.
+        let redirects = self.is_for_https(route);
+        if redirects.is_some() {
+            self.listener_for_https(route.line);
+        }
+        let on = if redirects.is_some() { On::Encrypted } else { On::Both };
+        let Some(host) = self.host(route, &name, on) else { return };
+        if redirects == Some(true) {
             self.redirecting.push((route.line, host.clone()));
         }
         let paths = route.texts_of("paths");

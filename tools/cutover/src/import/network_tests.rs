@@ -140,7 +140,10 @@ fn what_cannot_be_said_of_tls_in_nginx_is_named_and_stays_closed() {
     let every = "map $http_origin $o { default $http_origin; \"~^https://.*$\" $http_origin; } server { listen 80; server_name a.test; add_header Access-Control-Allow-Origin $o; location / { proxy_pass http://10.0.0.1; } }";
     let (edge, notes) = imported(Form::Nginx, &one(every));
     assert!(edge.hosts["a-test"].cors.is_none());
-    notes_say(&notes, &["`Access-Control-Allow-Origin` is not translated: the origin $http_origin is a pattern"]);
+    notes_say(
+        &notes,
+        &["`Access-Control-Allow-Origin` is not translated: the origin $http_origin is a pattern"],
+    );
     let clients = one(&tls.replace(
         "ssl_certificate a.pem",
         "ssl_client_certificate ca.pem; ssl_verify_client on; ssl_certificate a.pem",

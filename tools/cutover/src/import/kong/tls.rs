@@ -55,7 +55,7 @@ impl Import<'_> {
     pub(super) fn is_for_https(&mut self, route: &Yaml) -> Option<bool> {
         let protocols = route.texts_of("protocols");
         let is_https = |name: &&str| ["https", "grpcs", "wss"].contains(name);
-        if protocols.is_empty() || !protocols.iter().all(|protocol| is_https(&protocol)) {
+        if protocols.is_empty() || !protocols.iter().all(is_https) {
             return None;
         }
         Some(matches!(route.text_of("https_redirect_status_code"), Some("301" | "302" | "307" | "308")))

@@ -46,8 +46,8 @@ impl<'a> Import<'a> {
     pub(super) fn cors(&mut self, location: &'a Directive) -> Option<Cors> {
         let mut added = self.added(location.inside());
         let around = self.levels.iter().rev().copied();
-        let preflights = std::iter::once(location.inside()).chain(around).flatten();
-        if let Some(preflight) = preflights.filter(|inside| is_preflight(inside)).find(|_| true) {
+        let mut preflights = std::iter::once(location.inside()).chain(around).flatten();
+        if let Some(preflight) = preflights.find(|inside| is_preflight(inside)) {
             added.extend(preflight.inside().iter().filter(|inside| inside.name == "add_header"));
         }
         let of = |name: &str| {
