@@ -1,6 +1,9 @@
 //! A stream ends with the session behind it, within two seconds, and no other stream does.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "leases_guard/trapping.rs"]
+mod trapping;
+
 mod stream_ends {
     pub(crate) mod live;
 }
@@ -329,4 +332,39 @@ fn many_streams_that_end_at_once_end_within_the_promise_and_the_others_live() {
     revoke(&edge, &ends);
     eventually("all of them end", || !streams.iter_mut().skip(kept).any(Live::is_open));
     assert!(streams.iter_mut().take(kept).all(Live::is_open), "the others");
+}
+
+/// The keeper sees the headers that the authorizer adds, so it is the first of the guard's modules to trap.
+#[test]
+fn a_keeper_that_traps_lets_no_request_pass_and_keeps_no_stream_open() {
+    let server = serve();
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let module = home.path().join("trapping.wasm");
+    let guard = std::fs::read(harness::wasm_guard()).expect("`make wasm` makes the guard");
+    std::fs::write(&module, trapping::module(&guard)).expect("the directory is writable");
+    let open = "routes:\n  - { name: open, host: api, prefix: /open, policy: public, to: legacy, answers: library }\n";
+    let edge = builder(&server)
+        .replace("routes:\n", open)
+        .variable("CUTOVER_GUARD", &module.display().to_string())
+        .start();
+    let session = session(&edge);
+    let mut socket = Live::with(&edge, "/live/socket", &session.token);
+    assert!(socket.say() && socket.is_open());
+
+    let headers = |count: u8| (0..count).map(|n| format!("x-{n}: 1\r\n")).collect::<String>();
+    let with = |count| format!("cookie: madome_access_token={}\r\n{}", session.token, headers(count));
+    let refused =
+        (20..trapping::MOST).find_map(|count| match Live::begin(&edge, "/live/other", &with(count)) {
+            Ok(_) => None,
+            Err(status) => Some((count, status)),
+        });
+    let (count, status) = refused.expect("it traps at some number of headers");
+    assert!((500..=503).contains(&status), "the request that it traps at fails: {status}");
+    eventually("the stream ends with the next byte", || !socket.say() || !socket.is_open());
+    eventually("the next machine keeps streams again", || {
+        Live::begin(&edge, "/live/socket", &with(0)).is_ok()
+    });
+    // It was not the guard: a request without a decision passes it with as many headers.
+    let passed = (0..count).fold(edge.get("/open"), |request, n| request.header(format!("x-{n}"), "1"));
+    assert_eq!(passed.header("cookie", format!("madome_access_token={}", session.token)).send().status, 200);
 }

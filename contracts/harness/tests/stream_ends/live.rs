@@ -82,6 +82,12 @@ impl Live {
             .expect("the stream begins")
     }
 
+    /// Sends a short message, on a WebSocket; whether the connection took it.
+    pub(crate) fn say(&mut self) -> bool {
+        // A masked text frame (RFC 6455 §5.2) with the mask 0.
+        self.0.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']).is_ok()
+    }
+
     /// Whether it is still open.
     pub(crate) fn is_open(&mut self) -> bool {
         let mut bytes = [0; 1_024];
