@@ -52,22 +52,29 @@ pub fn surround(routes: Router, words: Words, ready: Ready) -> Router {
         response.headers_mut().remove(ALLOW);
         response
     });
-    bound(routes, ready, |inner| inner.layer(narrowed))
+    bound(routes, ready, REQUEST_TIMEOUT, |inner| inner.layer(narrowed))
 }
 
 /// Like [`surround`], for `routes` that answer every method and every unknown path themselves.
 pub fn surround_open(routes: Router, ready: Ready) -> Router {
-    bound(routes, ready, |inner| inner)
+    surround_open_within(routes, ready, REQUEST_TIMEOUT)
+}
+
+/// Like [`surround_open`], for `routes` that read long bodies: a request may take `timeout`.
+pub fn surround_open_within(routes: Router, ready: Ready, timeout: Duration) -> Router {
+    bound(routes, ready, timeout, |inner| inner)
 }
 
 /// Adds the probes, the limits and the log line. `narrow` is inside the log line.
-fn bound(routes: Router, ready: Ready, narrow: impl FnOnce(Router) -> Router) -> Router {
+fn bound(routes: Router, ready: Ready, timeout: Duration, narrow: impl FnOnce(Router) -> Router) -> Router {
     let inner = routes
         .route("/healthz", get(|| async { answer::text(StatusCode::OK, "ok") }))
         .route("/readyz", get(move || probe(Arc::clone(&ready))))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(name_route));
-    narrow(Router::new().fallback_service(inner)).layer(middleware::from_fn(around))
+    narrow(Router::new().fallback_service(inner)).layer(middleware::from_fn(
+        move |request: Request, next: Next| around(timeout, request, next),
+    ))
 }
 
 async fn probe(ready: Ready) -> Response {
@@ -88,13 +95,13 @@ async fn name_route(request: Request, next: Next) -> Response {
     response
 }
 
-async fn around(request: Request, next: Next) -> Response {
+async fn around(timeout: Duration, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let span = tracing::info_span!("request", request_id = %telemetry::request_id(request.headers()));
     async move {
         let started = tokio::time::Instant::now();
-        let response = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
-            tracing::error!("request took longer than {REQUEST_TIMEOUT:?}");
+        let response = tokio::time::timeout(timeout, next.run(request)).await.unwrap_or_else(|_| {
+            tracing::error!("request took longer than {timeout:?}");
             answer::text(StatusCode::SERVICE_UNAVAILABLE, answer::UNAVAILABLE_TEXT)
         });
         let route = response.extensions().get::<Route>().map_or("none", |route| route.0.as_str());

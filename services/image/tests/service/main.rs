@@ -1,0 +1,9 @@
+//! The image service from outside: its router without a socket, on a raw socket, and as a process.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod app;
+mod process;
+mod reading;
+mod stub;
+mod uploading;
