@@ -48,13 +48,14 @@ impl From<InvalidPath> for Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
-                Self::Absent
-            }
+        let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::InvalidFilename];
+        if absent.contains(&error.kind()) {
+            Self::Absent
+        } else if error.kind() == io::ErrorKind::PermissionDenied {
             // This includes a link that leads out of the root.
-            io::ErrorKind::PermissionDenied => Self::Forbidden,
-            _ => Self::Disk(error),
+            Self::Forbidden
+        } else {
+            Self::Disk(error)
         }
     }
 }

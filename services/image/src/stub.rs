@@ -107,8 +107,13 @@ const fn extension(format: Format) -> &'static str {
 fn shared(failure: &Arc<Error>) -> Error {
     match failure.as_ref() {
         Error::Disk(error) => Error::Disk(io::Error::new(error.kind(), error.to_string())),
-        Error::Absent => Error::Absent,
-        other => Error::Encoding(other.to_string()),
+        failure @ (Error::Unauthenticated
+        | Error::Forbidden
+        | Error::Absent
+        | Error::Invalid(_)
+        | Error::MadeUp
+        | Error::NoSuchMethod
+        | Error::Encoding(_)) => Error::Encoding(failure.to_string()),
     }
 }
 

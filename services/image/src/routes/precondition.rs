@@ -97,7 +97,6 @@ fn ranges(headers: &HeaderMap, length: u64) -> Wanted {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 

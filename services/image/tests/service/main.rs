@@ -1,6 +1,6 @@
 //! The image service from outside: its router without a socket, on a raw socket, and as a process.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod app;
 mod process;
