@@ -72,9 +72,8 @@ fn bound(routes: Router, ready: Ready, timeout: Duration, narrow: impl FnOnce(Ro
         .route("/readyz", get(move || probe(Arc::clone(&ready))))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(name_route));
-    narrow(Router::new().fallback_service(inner)).layer(middleware::from_fn(
-        move |request: Request, next: Next| around(timeout, request, next),
-    ))
+    narrow(Router::new().fallback_service(inner))
+        .layer(middleware::from_fn(move |request: Request, next: Next| around(timeout, request, next)))
 }
 
 async fn probe(ready: Ready) -> Response {
