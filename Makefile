@@ -55,7 +55,7 @@ native: $(TOOLS)/rust.done ## Compile the guard to a dynamic module for Envoy
 
 .PHONY: build
 build: $(GUARD) ## Compile the programs of `make run`
-	@cargo build --locked --package cutover --package comparator --package authz-service --package auth --package users --profile fast
+	@cargo build --locked --package cutover --package comparator --package authz-service --package auth --package users --package library --profile fast
 
 .PHONY: run
 run: $(TOOLS)/python.done build ## Start the whole edge on embedded stores; Ctrl-C stops it
@@ -76,8 +76,21 @@ test: setup wasm native ## Run every test against the real parts
 	@$(HURL_ENV) CUTOVER_GUARD=$(NATIVE) cargo nextest run --locked --workspace --exclude edge-guard --no-fail-fast -E '$(GUARDED)'
 	@cargo test --quiet --locked --workspace --exclude edge-guard --exclude contract-suite --doc
 
+# Spectral and Schemathesis take a minute or two to install, so only the targets that need them do it.
+$(TOOLS)/openapi.done: tools/openapi-aggregate/lint/package-lock.json tools/openapi-aggregate/requirements.txt tools/setup/openapi
+	@tools/setup/openapi "$(TOOLS)" tools/openapi-aggregate
+	@touch $@
+
+.PHONY: openapi
+openapi: setup wasm $(TOOLS)/openapi.done ## Lint the public OpenAPI document, test every answer against it, write dist/openapi
+	@cargo run --quiet --locked --package openapi-aggregate -- check
+	@cargo run --quiet --locked --package openapi-aggregate -- page
+	@$(TOOLS)/openapi-lint/node_modules/.bin/spectral lint --quiet --fail-severity warn --ruleset tools/openapi-aggregate/lint/rules.yaml contracts/openapi/public.yaml
+	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins
+	@$(HURL_ENV) cargo nextest run --locked --workspace --exclude edge-guard --run-ignored only -E 'package(harness) and binary(=openapi_answers)'
+
 .PHONY: contracts
-contracts: setup wasm native ## Run the tests of each promise; print promise, result and tests. P="P1 P4" narrows it
+contracts: setup wasm native openapi ## Run the tests of each promise; print promise, result and tests. P="P1 P4" narrows it
 	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins
 	@$(HURL_ENV) tools/contracts $(P)
 
@@ -95,6 +108,7 @@ check: $(TOOLS)/python.done $(TOOLS)/rust.done ## Formatting, lints, dependency 
 	@cargo clippy --quiet --locked --package edge-guard -- --deny warnings
 	@tools/setup/deny
 	@cargo run --quiet --locked --package layers -- authz-service packages/comparison packages/contract packages/edge-config tools/cutover wasm-filters/edge-guard
+	@cargo run --quiet --locked --package openapi-aggregate -- check
 	@cargo run --quiet --locked --package cutover -- lint $(filter-out %.tenants.yaml %.run.yaml,$(wildcard envoy/edges/*.yaml))
 
 .PHONY: render

@@ -29,6 +29,8 @@ pub enum Part {
     Users,
     /// The auth service.
     Auth,
+    /// The library service, of an edge whose file names it.
+    Library,
     /// The authorizer.
     Authz,
     /// The authorizer's other replica, of an edge with two.
@@ -37,7 +39,8 @@ pub enum Part {
     Envoy,
 }
 
-const ALL: [Part; 6] = [Part::Legacy, Part::Users, Part::Auth, Part::Authz, Part::SecondAuthz, Part::Envoy];
+const ALL: [Part; 7] =
+    [Part::Legacy, Part::Users, Part::Auth, Part::Library, Part::Authz, Part::SecondAuthz, Part::Envoy];
 
 /// How long a part may take to become ready. Machines that run tests are busy.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -60,10 +63,21 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// The development edge.
+    /// The development edge with one service less: the books are still at the legacy backend. Most tests need some backend
+    /// behind `/books` and no library ([`Edge::shipped`] has it).
     #[must_use]
     pub fn dev() -> EdgeBuilder {
-        Self::shipped("dev")
+        Self::shipped("dev").books_at_legacy()
+    }
+
+    /// The file of [`Edge::dev`].
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    pub fn dev_text() -> String {
+        let file = parts::repository().join("envoy/edges/dev.yaml");
+        builder::with_books_at_legacy(&std::fs::read_to_string(file).expect("the edge file is readable"))
     }
 
     /// An edge of `envoy/edges`, by its name. One with a certificate gets a development pair, and
@@ -182,6 +196,13 @@ impl Edge {
                 command.env("SERVICE_EDGE_URL", format!("http://{}", self.address("EDGE_SERVICE_ADDRESS")));
                 ("auth", command)
             }
+            Part::Library => {
+                let mut command = Command::new(parts::program("library"));
+                command.env("LIBRARY_SEED", "services/library/seed/dev.yaml");
+                // As `cutover run` starts it.
+                command.env("LIBRARY_SURFACE", "older");
+                ("library", command)
+            }
             Part::Authz => ("authz", Command::new(parts::program("authz-service"))),
             Part::SecondAuthz => ("authz-2", Command::new(parts::program("authz-service"))),
             Part::Envoy => {
@@ -292,6 +313,7 @@ impl Edge {
             (Part::Legacy, "LEGACY_ADDRESS", "/"),
             (Part::Users, "USERS_ADDRESS", "/readyz"),
             (Part::Auth, "AUTH_ADDRESS", "/readyz"),
+            (Part::Library, "LIBRARY_ADDRESS", "/readyz"),
             (Part::Authz, "AUTHZ_ADMIN_ADDRESS", "/readyz"),
             (Part::SecondAuthz, "AUTHZ_2_ADMIN_ADDRESS", "/readyz"),
             (Part::Envoy, "ENVOY_ADMIN_ADDRESS", "/ready"),

@@ -7,7 +7,7 @@ use std::process::Command;
 use harness::authority::Authority;
 use harness::terminator::Terminator;
 use harness::wire::Answer;
-use harness::{Backend, Edge, EdgeBuilder, Part, Port, Seen, repository};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, Seen};
 use serde_json::Value;
 
 /// The backend's answer to an unknown caller, by host and path. It accepts no caller.
@@ -61,7 +61,7 @@ fn section(text: &str, name: &str) -> String {
 
 /// The development edge with what `report` proposes.
 fn with_proposals(report: &Value, mut builder: EdgeBuilder) -> EdgeBuilder {
-    let text = std::fs::read_to_string(repository().join("envoy/edges/dev.yaml")).expect("it is readable");
+    let text = Edge::dev_text();
     for proposal in report["proposals"].as_array().expect("a list") {
         let (name, yaml) =
             (proposal["name"].as_str().expect("a name"), proposal["yaml"].as_str().expect("a text"));

@@ -1,7 +1,11 @@
-//! Every route of the development edge, and every denial reason that it can bring about, has an exchange; what has none is on a
-//! list with its reason, and the list may only become shorter.
+//! Every route of the development edge, every operation of the public OpenAPI document, and every denial reason that the edge
+//! can bring about, has an exchange; what has none is on a list with its reason, and the list may only become shorter.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "contract_coverage/operations.rs"]
+mod operations;
+
+use std::path::Path;
 use std::process::Command;
 
 use harness::tokens::{Mint, SUSPENDED_TENANT, base64url, claims, now};
@@ -92,10 +96,35 @@ fn bad_assertions(edge: &Edge) -> Vec<String> {
     ]
 }
 
+fn every_operation_gets_a_documented_answer(edge: &Edge, mint: &Mint, document: &Path) {
+    let text = std::fs::read_to_string(document).expect("the document is readable");
+    let document: Value = serde_saphyr::from_str(&text).expect("the document is YAML");
+    let operations = operations::of(&document);
+    assert!(operations.len() >= 22, "{} operations", operations.len());
+    for operations::Operation { method, target, body, statuses } in operations {
+        let request = edge.request(&method, &target).token(&mint.good(2));
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body),
+            None => request,
+        };
+        let answer = request.send();
+        let said = answer.text();
+        assert!(statuses.contains(&answer.status), "{method} {target}: {} {said}", answer.status);
+        // No service has routes for nothing: such a refusal would be by its fallback, and not by the operation.
+        assert!(
+            answer.status < 500 && !["Not found", "Not Found"].contains(&said.as_str()),
+            "{method} {target}: {said}"
+        );
+    }
+}
+
 #[test]
 fn every_route_and_every_denial_reason_has_an_exchange_or_a_reason_to_have_none() {
-    let edge = Edge::dev().start();
+    // The document describes the later surface.
+    let edge = Edge::shipped("dev").variable("LIBRARY_SURFACE", "later").start();
     let mint = edge.mint();
+    let openapi = repository().join("contracts/openapi/public.yaml");
+    every_operation_gets_a_documented_answer(&edge, &mint, &openapi);
     let me = || edge.get("/users/@me");
     for (host, method, path) in ROUTES {
         let _ = edge.request(method, path).host(host).token(&mint.good(2)).body("{}").send();
@@ -132,6 +161,7 @@ fn every_route_and_every_denial_reason_has_an_exchange_or_a_reason_to_have_none(
     });
     let mut command = Command::new(harness::program("cutover"));
     command.args(["contract", "coverage"]).arg(edge.file()).arg("--access-log").arg(&log);
+    command.arg("--openapi").arg(&openapi);
     command.arg("--exceptions").arg(repository().join("contracts/exceptions.txt")).args(["--most", MOST]);
     let output = command.output().expect("cutover can be started");
     let said = [output.stdout, output.stderr].concat();

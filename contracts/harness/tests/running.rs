@@ -10,7 +10,7 @@ use std::time::Duration;
 use harness::wire::Request;
 use harness::{Port, envoy, eventually, guard, program, repository, venv, within};
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "EDGE_ADDRESS",
     "EDGE_SERVICE_ADDRESS",
     "ENVOY_ADMIN_ADDRESS",
@@ -19,6 +19,7 @@ const NAMES: [&str; 8] = [
     "LEGACY_ADDRESS",
     "AUTH_ADDRESS",
     "USERS_ADDRESS",
+    "LIBRARY_ADDRESS",
 ];
 
 fn command(home: &Path, ports: &[Port]) -> Command {

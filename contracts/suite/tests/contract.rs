@@ -45,7 +45,7 @@ fn every_file_is_run_with_leases_too() {
 
 #[test]
 fn every_file_is_run_by_a_test() {
-    let mut run: Vec<&str> = [edge::SCRIPTS, legacy::SCRIPTS, &STEPS].concat();
+    let mut run: Vec<&str> = [edge::SCRIPTS, edge::later::SCRIPTS, legacy::SCRIPTS, &STEPS].concat();
     run.sort_unstable();
     assert_eq!(
         all_scripts().unwrap(),

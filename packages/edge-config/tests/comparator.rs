@@ -41,7 +41,7 @@ fn the_reference_is_the_backend_that_is_not_the_shadow() {
     let shares = "name: books, shadow: users, ";
     let edge = edge("", shares).unwrap();
     let books = edge.routes.iter().find(|route| route.name == "books").unwrap();
-    assert_eq!((books.reference(), books.answering()), (Some("legacy"), vec!["legacy", "users"]));
+    assert_eq!((books.reference(), books.answering()), (Some("library"), vec!["library", "users"]));
     let other = edge.routes.iter().find(|route| route.name == "users-me").unwrap();
     assert_eq!((other.reference(), other.answering()), (None, vec!["users"]));
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use edge_config::edge::{Destination, Edge, Percent, Route, Share, Sticky};
 use edge_config::{Faults, parse};
 
-const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy, answers: library";
+const BOOKS: &str = "prefix: /books, policy: signed-in, to: library, answers: library";
 
 /// The dev edge with another text for the route `books`.
 fn books(words: &str) -> Result<Edge, Faults> {

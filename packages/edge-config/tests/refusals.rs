@@ -21,7 +21,7 @@ fn dev_with(changes: &[(&str, &str)]) -> Result<Edge, Faults> {
 
 const TEXT: &str = "    content_type: text/plain; charset=utf-8\n";
 const JSON: &str = "    content_type: application/json; charset=utf-8\n";
-const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy, answers: library";
+const BOOKS: &str = "prefix: /books, policy: signed-in, to: library, answers: library";
 const FILE_HOST: &str = "file: { listener: public, names: [file.dev-domain.test] }";
 
 #[test]

@@ -221,7 +221,6 @@ struct Checked {
     #[schema(value_type = u8, maximum = 2)]
     user_role: Role,
     /// When the access token expires, in Unix seconds.
-    #[schema(example = 1_795_147_200)]
     access_token_exp: u64,
 }
 

@@ -94,7 +94,6 @@ pub struct Granted {
     #[schema(value_type = String, example = "Bearer")]
     token_type: &'static str,
     /// In seconds.
-    #[schema(example = 600)]
     expires_in: u64,
     /// The permissions, separated by spaces.
     scope: String,

@@ -42,8 +42,7 @@ pub(crate) struct Stage {
 
 /// The development edge's file with leases, and unchanged.
 pub(crate) fn edge_files() -> (String, String) {
-    let text = std::fs::read_to_string(harness::repository().join("envoy/edges/dev.yaml"))
-        .expect("the development edge is there");
+    let text = Edge::dev_text();
     (leases::with_leases(&text), text)
 }
 

@@ -21,6 +21,17 @@ pub struct EdgeBuilder {
     workers: u8,
     drain_seconds: u32,
     prepare: Option<Prepare>,
+    books_at_legacy: bool,
+}
+
+/// The library's backend and its route in `envoy/edges/dev.yaml`.
+const LIBRARY: &str = "  library: { address: \"${LIBRARY_ADDRESS:-127.0.0.1:3023}\" }\n";
+const BOOKS: &str = "prefix: /books, policy: signed-in, to: library,";
+
+/// The development edge's `text` before the books moved to the library.
+pub(super) fn with_books_at_legacy(text: &str) -> String {
+    assert!(text.contains(LIBRARY) && text.contains(BOOKS), "envoy/edges/dev.yaml sends the books elsewhere");
+    text.replace(LIBRARY, "").replace(BOOKS, &BOOKS.replace("library", "legacy"))
 }
 
 /// Writes files into the home before anything reads them.
@@ -40,7 +51,14 @@ impl EdgeBuilder {
             workers: 1,
             drain_seconds: 600,
             prepare: None,
+            books_at_legacy: false,
         }
+    }
+
+    /// Without the library: the legacy backend has the books.
+    pub(super) fn books_at_legacy(mut self) -> Self {
+        self.books_at_legacy = true;
+        self
     }
 
     /// Two replicas of the authorizer, [`Part::Authz`] and [`Part::SecondAuthz`].
@@ -122,13 +140,15 @@ impl EdgeBuilder {
         self.replace("exposure: public }", &tls).replace("{ listener: public,", "{ listeners: [public, tls],")
     }
 
-    /// Replaces a backend by another address: `LEGACY_ADDRESS`, `AUTH_ADDRESS` or `USERS_ADDRESS`.
+    /// Replaces a backend by another address: `LEGACY_ADDRESS`, `AUTH_ADDRESS`, `USERS_ADDRESS` or
+    /// `LIBRARY_ADDRESS`.
     #[must_use]
     pub fn stand_in(mut self, variable: &'static str, address: SocketAddr) -> Self {
         self.without.extend(match variable {
             "LEGACY_ADDRESS" => Some(Part::Legacy),
             "AUTH_ADDRESS" => Some(Part::Auth),
             "USERS_ADDRESS" => Some(Part::Users),
+            "LIBRARY_ADDRESS" => Some(Part::Library),
             other => panic!("{other} is not the address of a backend"),
         });
         self.stand_ins.insert(variable, address);
@@ -141,6 +161,7 @@ impl EdgeBuilder {
         self.stand_in("LEGACY_ADDRESS", address)
             .stand_in("AUTH_ADDRESS", address)
             .stand_in("USERS_ADDRESS", address)
+            .stand_in("LIBRARY_ADDRESS", address)
     }
 
     /// Leaves a part out.
@@ -168,6 +189,10 @@ impl EdgeBuilder {
             std::fs::create_dir_all(home.path().join(directory)).expect("the home is writable");
         }
         let mut text = std::fs::read_to_string(&self.file).expect("the edge file is readable");
+        if self.books_at_legacy {
+            text = with_books_at_legacy(&text);
+        }
+        let has_library = text.contains("${LIBRARY_ADDRESS");
         for (old, new) in &self.edits {
             assert!(text.contains(old.as_str()), "{old:?} is not in {}", self.file.display());
             text = text.replace(old.as_str(), new);
@@ -184,6 +209,7 @@ impl EdgeBuilder {
             "LEGACY_ADDRESS",
             "AUTH_ADDRESS",
             "USERS_ADDRESS",
+            "LIBRARY_ADDRESS",
         ];
         let ports = names.map(|name| (name, Port::lease()));
         let mut addresses: BTreeMap<&str, SocketAddr> =
@@ -227,7 +253,7 @@ impl EdgeBuilder {
             edge.tunnel = Some(Tunnel::to(edge.address("EDGE_ADDRESS"), &certificate));
         }
         for part in ALL {
-            if !self.without.contains(&part) {
+            if !self.without.contains(&part) && (part != Part::Library || has_library) {
                 edge.start(part);
             }
         }

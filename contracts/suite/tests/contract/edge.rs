@@ -25,6 +25,7 @@ macro_rules! on {
             denials => "http/denials.hurl",
             files => "http/files.hurl",
             internal_paths => "http/internal_paths.hurl",
+            library => "http/library.hurl",
             public_pages => "http/public_pages.hurl",
             users_me => "http/users_me.hurl",
             without_a_session => "http/without_a_session.hurl",
@@ -41,13 +42,28 @@ pub(crate) mod leased {
     on!(Edge::new(LEASED));
 }
 
+/// What the library answers on its later surface. It is a step that a team takes after the paths have moved.
+pub(crate) mod later {
+    use super::{CHECKED, Edge};
+
+    scripts! {
+        Edge::with(CHECKED, |edge| edge.variable("LIBRARY_SURFACE", "later"));
+        later_books => "http/later/books.hurl",
+    }
+}
+
 /// The development edge's policy for signed-in callers: every request is checked.
 const CHECKED: &str = "signed-in: { kind: session }";
 /// The same, leased for as long and as often as one is by default.
 const LEASED: &str = "signed-in: { kind: session, lease: {} }";
 /// The files in which a caller returns with the same session, so that leases must have served.
-const COME_BACK: &[&str] =
-    &["cookies/session.hurl", "http/activity.hurl", "http/books.hurl", "http/users_me.hurl"];
+const COME_BACK: &[&str] = &[
+    "cookies/session.hurl",
+    "http/activity.hurl",
+    "http/books.hurl",
+    "http/library.hurl",
+    "http/users_me.hurl",
+];
 
 /// A guard that has just started leases nothing until it has read what ended.
 fn until_leases_serve(edge: &harness::Edge) {
@@ -67,10 +83,14 @@ enum Edge {
 
 impl Edge {
     fn new(policy: &str) -> Self {
+        Self::with(policy, |edge| edge)
+    }
+
+    fn with(policy: &str, change: impl FnOnce(harness::EdgeBuilder) -> harness::EdgeBuilder) -> Self {
         match (std::env::var("CONTRACT_API"), std::env::var("CONTRACT_HOME")) {
             (Ok(api), Ok(home)) => Self::Running(Target::new(api, home)),
             (Err(_), Err(_)) => {
-                let edge = Box::new(harness::Edge::dev().replace(CHECKED, policy).start());
+                let edge = Box::new(change(harness::Edge::shipped("dev").replace(CHECKED, policy)).start());
                 if policy == LEASED {
                     until_leases_serve(&edge);
                 }

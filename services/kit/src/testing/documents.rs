@@ -16,6 +16,8 @@ pub fn assert_written(name: &str, service: &Path, documents: &Documents) {
         let path = service.join("openapi").join(audience).with_extension("yaml");
         let written = std::fs::read_to_string(&path).unwrap_or_default();
         let made = yaml(document).expect("a document of this service");
+        // Another crate can switch serde_json to numbers that only serde_json writes as numbers.
+        assert!(!made.contains("$serde_json"), "{audience}: an example is a number; leave it out");
         if written != made {
             let place = written.lines().zip(made.lines()).position(|(one, other)| one != other);
             let line = place.map_or_else(|| "its end".to_owned(), |line| format!("line {}", line + 1));

@@ -12,7 +12,7 @@ use kit::{Person, answer};
 use super::parameters::{Id, Kinds, Listing, NewBook, Part, Search};
 use super::query::{One, Query, book_id, invalid, one_id};
 use super::refusals::{Broken, InvalidBook, InvalidId, InvalidQuery, LowRole, NoBook};
-use super::view::{self, BookList, Later, Object};
+use super::view::{self, BookList, Later, NamedTag};
 use super::{App, body};
 use crate::book::Tag;
 use crate::books::{Filter, Renewed, Scope};
@@ -122,7 +122,7 @@ pub(super) async fn search(State(app): State<App>, _: Person, query: Query) -> R
     get, path = "/books/tags/search", operation_id = "searchTags", tag = "library", security(("session" = [])),
     params(("q" = Option<String>, Query, description = "The beginnings.", example = "full"), Part),
     responses(
-        (status = 200, description = "The tags.", body = Vec<Object>, content_type = JSON, headers(
+        (status = 200, description = "The tags.", body = Vec<NamedTag>, content_type = JSON, headers(
             ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
         )),
         InvalidQuery, Unauthenticated, Broken, Unavailable,
@@ -136,7 +136,7 @@ pub(super) async fn search_tags(State(app): State<App>, _: Person, query: Query)
         None => Vec::new(),
         Some(_) => app.books.tags(q, None, page).await?,
     };
-    let found: Vec<Object> = found.into_iter().map(Object::from).collect();
+    let found: Vec<NamedTag> = found.into_iter().map(NamedTag::from).collect();
     Ok(json(StatusCode::OK, &found))
 }
 
@@ -145,7 +145,7 @@ pub(super) async fn search_tags(State(app): State<App>, _: Person, query: Query)
     get, path = "/books/tags/{tag}", operation_id = "getTag", tag = "library", security(("session" = [])),
     params(("tag" = String, Path, description = "The kind and the name.", example = "misc-full-color")),
     responses(
-        (status = 200, description = "The tag.", body = Object, content_type = JSON, headers(
+        (status = 200, description = "The tag.", body = NamedTag, content_type = JSON, headers(
             ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
         )),
         (status = 404, description = "There is no such tag.", body = Refusal, content_type = JSON),
@@ -159,7 +159,7 @@ pub(super) async fn tag(State(app): State<App>, _: Person, text: One) -> Result<
     let exact = Tag { kind: kind.to_owned(), name: name.to_owned() };
     for tag in [exact, Tag::from_flat(&text)] {
         if app.books.has_tag(&tag).await? {
-            return Ok(json(StatusCode::OK, &Object::from(tag)));
+            return Ok(json(StatusCode::OK, &NamedTag::from(tag)));
         }
     }
     Err(not_found())
@@ -299,8 +299,8 @@ pub(super) async fn check(
 #[utoipa::path(
     post, path = "/books/{old}/renew/{new}", operation_id = "renewBook", tag = "library", security(("session" = [])),
     params(
-        ("old" = i32, Path, description = "The book that is replaced.", minimum = 1, example = 1),
-        ("new" = i32, Path, description = "The book that replaces it.", minimum = 1, example = 2),
+        ("old" = i32, Path, description = "The book that is replaced.", minimum = 1),
+        ("new" = i32, Path, description = "The book that replaces it.", minimum = 1),
     ),
     responses(
         (status = 204, description = "Replaced."),

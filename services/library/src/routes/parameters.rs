@@ -10,10 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
     /// The most entries of the answer. The default is 25; 3 for each tag of a list by tags; 100 for ids.
-    #[param(rename = "per-page", minimum = 1, maximum = 100, example = 25)]
+    #[param(rename = "per-page", minimum = 1, maximum = 100)]
     per_page: Option<u8>,
     /// The number of the part.
-    #[param(minimum = 1, example = 1)]
+    #[param(minimum = 1)]
     page: Option<u32>,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Search {
 #[into_params(parameter_in = Path)]
 pub(super) struct Id {
     /// The id of the book.
-    #[param(minimum = 1, example = 1)]
+    #[param(minimum = 1)]
     id: i32,
 }
 
@@ -111,7 +111,7 @@ pub(super) enum Kind {
 #[derive(ToSchema)]
 pub(super) struct NewBook {
     /// The number that the source of the book gave it.
-    #[schema(minimum = 1, example = 1000)]
+    #[schema(minimum = 1)]
     id: i32,
     #[schema(min_length = 1, max_length = 500, example = "A new book")]
     title: String,

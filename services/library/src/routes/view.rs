@@ -30,7 +30,7 @@ pub(super) struct Older {
 #[schema(as = Book)]
 pub(super) struct Later {
     /// The number that the source of the book gave it.
-    #[schema(minimum = 1, example = 1)]
+    #[schema(minimum = 1)]
     id: i32,
     #[schema(example = "Sample book 1")]
     title: String,
@@ -38,7 +38,7 @@ pub(super) struct Later {
     #[schema(example = "manga")]
     kind: String,
     /// In the order in which they were given.
-    tags: Vec<Object>,
+    tags: Vec<NamedTag>,
     /// Whether another book replaces it.
     legacy: bool,
     /// When it was released; null before that.
@@ -81,7 +81,7 @@ pub(super) struct Pair(String, String);
 /// A tag.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Tag)]
-pub(super) struct Object {
+pub(super) struct NamedTag {
     #[schema(example = "misc")]
     kind: String,
     #[schema(example = "full color")]
@@ -107,7 +107,7 @@ impl From<Book> for Later {
             id,
             title,
             kind: kind.replace('_', "-"),
-            tags: tags.into_iter().map(Object::from).collect(),
+            tags: tags.into_iter().map(NamedTag::from).collect(),
             legacy: renewed_as.is_some(),
             published_at: published_at.map(Millis),
             created_at: Millis(created_at),
@@ -122,7 +122,7 @@ impl From<Tag> for Pair {
     }
 }
 
-impl From<Tag> for Object {
+impl From<Tag> for NamedTag {
     fn from(tag: Tag) -> Self {
         Self { kind: tag.kind, name: tag.name }
     }

@@ -1,0 +1,87 @@
+//! The services' documents, and the merged one.
+
+use std::path::{Path, PathBuf};
+
+use utoipa::openapi::info::InfoBuilder;
+use utoipa::openapi::{OpenApi, Server};
+
+/// The public document of a service, below its directory. No other file of it is opened.
+const PUBLIC: &str = "openapi/public.yaml";
+
+/// Reads a document.
+///
+/// # Errors
+/// A message with the file and the fault.
+pub fn read(path: &Path) -> Result<OpenApi, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read {}: {error}; check the path", path.display()))?;
+    serde_saphyr::from_str(&text)
+        .map_err(|error| format!("{} is not a valid OpenAPI document: {error}", path.display()))
+}
+
+/// Writes a document as YAML.
+///
+/// # Errors
+/// Never, for a document that was read.
+pub fn yaml(document: &OpenApi) -> Result<String, String> {
+    serde_saphyr::to_string(document)
+        .map_err(|error| format!("the document cannot be written as YAML: {error}"))
+}
+
+/// Merges the public documents of the services below `root`, in the order of their names.
+///
+/// # Errors
+/// When a document is not valid, two of them say different things under one name, or one has an internal path.
+pub fn merged(root: &Path) -> Result<OpenApi, String> {
+    let documents = documents(root)?;
+    let mut whole = OpenApi::default();
+    whole.info = InfoBuilder::new()
+        .title("Public API")
+        .description(Some("Every route for clients, of all services behind the edge."))
+        .version("1")
+        .license(documents.first().and_then(|(_, document)| document.info.license.clone()))
+        .build();
+    let mut here = Server::new("/");
+    here.description = Some("The API host of the edge.".to_owned());
+    whole.servers = Some(vec![here]);
+    for (path, document) in documents {
+        let wrong = |what: String| format!("{}: {what}", path.display());
+        for route in document.paths.paths.keys() {
+            if route.starts_with("/_") {
+                return Err(wrong(format!("`{route}` is an internal path; move it to internal.yaml")));
+            }
+            if whole.paths.paths.contains_key(route) {
+                return Err(wrong(format!(
+                    "`{route}` is in the document of another service, too; remove one"
+                )));
+            }
+        }
+        let known = whole.components.as_ref().map(|all| &all.schemas);
+        for (name, schema) in document.components.iter().flat_map(|own| &own.schemas) {
+            if known.and_then(|known| known.get(name)).is_some_and(|other| other != schema) {
+                return Err(wrong(format!(
+                    "the schema `{name}` is another one in another service; rename one"
+                )));
+            }
+        }
+        whole.merge(document);
+    }
+    Ok(whole)
+}
+
+/// The public documents of all services.
+fn documents(root: &Path) -> Result<Vec<(PathBuf, OpenApi)>, String> {
+    let services = root.join("services");
+    let listed = std::fs::read_dir(&services).map_err(|error| {
+        format!("cannot list {}: {error}; give the repository with --root", services.display())
+    })?;
+    let mut paths: Vec<PathBuf> = listed
+        .filter_map(|entry| entry.ok().map(|entry| entry.path().join(PUBLIC)))
+        .filter(|path| path.exists())
+        .collect();
+    paths.sort();
+    if paths.is_empty() {
+        return Err(format!("no service below {} has {PUBLIC}; write one", services.display()));
+    }
+    paths.into_iter().map(|path| read(&path).map(|document| (path, document))).collect()
+}
