@@ -31,7 +31,7 @@ const ABOUT: &str =
 Reads the edge file from which Envoy's configuration is rendered, verifies sessions and services, and
 answers each check with identity headers or with the refusal that the route's contract defines.
 
-With REDIS_URL=redis://HOST:PORT in the environment, replicas count limits together, share tenant states,
+With REDIS_URL in the environment (one server, sentinels or a cluster), replicas count limits together, share tenant states,
 and receive pushed changes and revocations; without it, revocations come from the file that the edge file
 names.
 
@@ -121,7 +121,9 @@ const RUST_LOG: Variable =
     flagged("RUST_LOG", Some("info"), "Which log lines to write, as `level` or `module=level,…`");
 const REDIS_URL: Variable = secret(
     "REDIS_URL",
-    "The Redis that replicas share, as redis://HOST:PORT; unset means that each replica works alone",
+    "The Redis that replicas share: redis://HOST:PORT, redis+sentinel://HOST:PORT,…/NAME or \
+     redis+cluster://HOST:PORT,… (rediss with TLS; docs/stores.md); unset means that each replica \
+     works alone",
 );
 const AMQP_URL: Variable = secret(
     "AMQP_URL",

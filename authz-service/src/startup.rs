@@ -223,8 +223,9 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
 
     // One memory: the keys in it name their section.
     let remembers = edge.signatures.is_some() || !edge.webhooks.is_empty();
-    let nonces = Arc::new(match &needs.redis {
-        Some(url) if remembers => Nonces::redis(&url.0, &edge.name).map_err(AssemblyError::Nonces)?,
+    let redis = needs.redis.as_ref().map(|url| validity::open(&url.0)).transpose()?;
+    let nonces = Arc::new(match &redis {
+        Some(address) if remembers => Nonces::redis(address, &edge.name),
         Some(_) | None => Nonces::embedded(clock.now()),
     });
     let mut signed = None;
@@ -232,7 +233,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         let keys = Arc::new(SigningKeys::default());
         let reloads = metrics.parts.reloads("signing-keys");
         watchers.watch(SigningKeyFile::new(&rules.keys, Arc::clone(&keys), Arc::clone(clock), reloads))?;
-        if needs.redis.is_none() && edge.authorizer.replicas > 1 {
+        if redis.is_none() && edge.authorizer.replicas > 1 {
             return Err(AssemblyError::NoncesApart(edge.authorizer.replicas));
         }
         signed = Some(SignedRequests::new(rules.clone(), keys, Arc::clone(&nonces)));
@@ -246,10 +247,10 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     }
     let webhooks = (!secrets.is_empty()).then(|| Webhooks::new(secrets, nonces));
 
-    let stores = stores::assemble(edge, needs, clock, &observers, &ended, &mut watchers)?;
+    let stores = stores::assemble(edge, needs, redis.as_ref(), clock, &observers, &ended, &mut watchers)?;
     let stores::Stores { tenants, revocations, channel, subscriber } = stores;
 
-    let shared = needs.redis.as_ref().map(|url| Shared::new(&url.0, &edge.name)).transpose()?;
+    let shared = redis.as_ref().map(|address| Shared::new(address, &edge.name));
     let authorizer = Arc::new(Authorizer {
         snapshots: Arc::new(Snapshots::new(snapshot)),
         keys,

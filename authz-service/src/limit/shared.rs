@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 
 use edge_config::edge::Mode;
 use prometheus::IntCounter;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Script};
-use tokio::sync::OnceCell;
+use redis::Script;
+use redis_connection::{Address, Bounds, Connection};
 
 use crate::limit::charge::{Charged, Counted};
 use crate::limit::gcra::Gcra;
@@ -33,8 +32,7 @@ pub const SCRIPT: &str = include_str!("weigh.lua");
 
 /// Counters in Redis.
 pub struct Shared {
-    client: Client,
-    connection: OnceCell<ConnectionManager>,
+    connection: Connection,
     script: Script,
     prefix: String,
     breaker: Breaker,
@@ -42,24 +40,21 @@ pub struct Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client holds a password.
         f.debug_struct("Shared").field("prefix", &self.prefix).finish_non_exhaustive()
     }
 }
 
 impl Shared {
-    /// Counters of the edge `edge` in the Redis at `url`. Connects with the first request.
-    ///
-    /// # Errors
-    /// When `url` is not a valid Redis address.
-    pub fn new(url: &str, edge: &str) -> Result<Self, redis::RedisError> {
-        Ok(Self {
-            client: Client::open(url)?,
-            connection: OnceCell::new(),
+    /// Counters of the edge `edge` in the Redis at `address`. Connects with the first request.
+    #[must_use]
+    pub fn new(address: &Address, edge: &str) -> Self {
+        Self {
+            // The next request tries again: the breaker decides about the pause.
+            connection: Connection::new(address, Bounds::answer(PATIENCE)),
             script: Script::new(SCRIPT),
             prefix: format!("cutover:{{limits:{edge}}}"),
             breaker: Breaker::new(),
-        })
+        }
     }
 
     /// Checks a request against each of `counted`: for each the microseconds to wait, 0 when it allows. When
@@ -100,15 +95,7 @@ impl Shared {
         counted: &[Counted<'_>],
         more: u64,
     ) -> Result<(Vec<u64>, u64, Vec<u64>), redis::RedisError> {
-        let connect = async || {
-            let config = ConnectionManagerConfig::new()
-                .set_connection_timeout(Some(PATIENCE))
-                .set_response_timeout(Some(PATIENCE))
-                // The next request tries again: the breaker decides about the pause.
-                .set_number_of_retries(0);
-            ConnectionManager::new_lazy_with_config(self.client.clone(), config)
-        };
-        let mut connection = self.connection.get_or_try_init(connect).await?.clone();
+        let mut connection = self.connection.clone();
         let mut invocation = self.script.prepare_invoke();
         for Counted { rule, tier, key, wider: _ } in counted {
             let Gcra { interval, burst } = Gcra::of(&tier.quota);
@@ -183,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_password_is_not_shown() {
-        let shared = Shared::new("redis://:hunter2@127.0.0.1:1/", "dev").unwrap();
+        let shared = Shared::new(&Address::parse("redis://:hunter2@127.0.0.1:1/").unwrap(), "dev");
         let shown = format!("{shared:?}");
         assert!(!shown.contains("hunter2") && shown.contains("{limits:dev}"), "{shown}");
     }

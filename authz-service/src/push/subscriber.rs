@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use futures_util::StreamExt as _;
 use prometheus::IntCounter;
-use redis::aio::{PubSubSink, PubSubStream};
-use redis::{AsyncConnectionConfig, Client, Msg, RedisError};
-use tokio::time::{Instant, sleep, timeout};
+use redis::{Msg, RedisError};
+use redis_connection::{Address, Messages, Primaries, Pulse};
+use tokio::time::{Instant, sleep};
 use validity::PATIENCE;
 use validity::revocation::{self, Revocation, SharedRevocations};
 use validity::tenant::{self, Change};
@@ -31,6 +30,10 @@ const PULSES_PER_SWEEP: u32 = 200;
 
 /// The interval of checks for room, when some revocations found none.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(2);
+
+/// How often sentinels or the nodes of a cluster are asked for the primaries. A primary that was replaced closes its connections;
+/// one that was cut off from the others cannot, and a change elsewhere would have no effect here.
+const LOOK_FOR_PRIMARIES: Duration = Duration::from_secs(1);
 
 /// The first wait before a reconnect; each further wait is twice the one before it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -55,7 +58,7 @@ pub struct PushCounts {
 #[derive(Debug)]
 pub struct Subscriber {
     /// The Redis.
-    pub client: Client,
+    pub address: Address,
     /// The state of the subscription, for decisions.
     pub channel: Arc<Channel>,
     /// Receives changes of tenants; absent when they are not shared through Redis.
@@ -74,10 +77,10 @@ pub struct Subscriber {
 enum Lost {
     #[error("{0}")]
     Redis(#[from] RedisError),
-    #[error("no answer in time")]
-    Silent(#[from] tokio::time::error::Elapsed),
     #[error("the connection was closed")]
     Closed,
+    #[error("another server has become a primary")]
+    Replaced,
 }
 
 impl Subscriber {
@@ -101,14 +104,13 @@ impl Subscriber {
 
     async fn follow(&self) -> Result<std::convert::Infallible, Lost> {
         let asked = Instant::now();
-        let (mut sink, mut stream) = timeout(PATIENCE, self.client.get_async_pubsub()).await??.split();
-        let channels = [tenant::CHANNEL, revocation::CHANNEL];
-        // The replies to the subscription come through the stream's driver, not through the stream.
-        timeout(PATIENCE, sink.subscribe(&channels[..])).await??;
+        let primaries = Primaries::of(&self.address).await?;
+        let subscription = primaries.subscribe(&[tenant::CHANNEL, revocation::CHANNEL], PATIENCE).await?;
+        let (mut pulse, mut messages) = subscription.split();
         // All messages from here on arrive, so they correct the entries that are read now.
         if let Some(revocations) = &self.revocations {
             revocations.begin_again(self.clock.now());
-            self.read_revocations(|page| revocations.add(page, self.clock.now())).await?;
+            self.read_revocations(&primaries, |page| revocations.add(page, self.clock.now())).await?;
             revocations.whole_is_read();
         }
         self.begin();
@@ -116,9 +118,10 @@ impl Subscriber {
         self.counts.subscribed.inc();
         tracing::info!("subscribed to changes");
         tokio::select! {
-            lost = self.pulse(&mut sink) => lost,
-            lost = self.make_use_of_room() => lost,
-            lost = self.listen(&mut stream) => lost,
+            lost = self.pulse(&mut pulse) => lost,
+            lost = self.make_use_of_room(&primaries) => lost,
+            lost = self.listen(&mut messages) => lost,
+            lost = watch(&primaries) => lost,
         }
     }
 
@@ -129,37 +132,37 @@ impl Subscriber {
     }
 
     /// Reads everything in Redis, page by page: each page has a deadline, the whole has none.
-    async fn read_revocations(&self, take: impl FnMut(Vec<Revocation>)) -> Result<(), Lost> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE));
-        let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let bad = SharedRevocations::default().read_pages(&mut redis, take).await?;
+    async fn read_revocations(
+        &self,
+        primaries: &Primaries,
+        take: impl FnMut(Vec<Revocation>),
+    ) -> Result<(), Lost> {
+        let bad = SharedRevocations::default().read_pages(primaries, take).await?;
         self.counts.bad.inc_by(bad);
         Ok(())
     }
 
     /// Reads everything again once there is room for revocations that had none, while messages continue to
     /// arrive.
-    async fn make_use_of_room(&self) -> Result<std::convert::Infallible, Lost> {
+    async fn make_use_of_room(&self, primaries: &Primaries) -> Result<std::convert::Infallible, Lost> {
         let Some(revocations) = &self.revocations else { return std::future::pending().await };
         loop {
             sleep(LOOK_FOR_ROOM).await;
             if revocations.has_room_again(self.clock.now()) {
                 revocations.begin_again(self.clock.now());
-                self.read_revocations(|page| revocations.add_again(page, self.clock.now())).await?;
+                self.read_revocations(primaries, |page| revocations.add_again(page, self.clock.now())).await?;
                 revocations.whole_is_read();
             }
         }
     }
 
-    /// Pings on the same connection that carries the messages.
-    async fn pulse(&self, sink: &mut PubSubSink) -> Result<std::convert::Infallible, Lost> {
+    /// Pings on the same connections that carry the messages.
+    async fn pulse(&self, pulse: &mut Pulse) -> Result<std::convert::Infallible, Lost> {
         let mut pulses: u32 = 0;
         loop {
             sleep(PULSE).await;
             let asked = Instant::now();
-            timeout(SILENCE, sink.ping::<redis::Value>()).await??;
+            pulse.beat(SILENCE).await?;
             self.channel.received(asked);
             pulses = pulses.wrapping_add(1);
             if pulses.is_multiple_of(PULSES_PER_SWEEP)
@@ -170,9 +173,9 @@ impl Subscriber {
         }
     }
 
-    async fn listen(&self, stream: &mut PubSubStream) -> Result<std::convert::Infallible, Lost> {
+    async fn listen(&self, messages: &mut Messages) -> Result<std::convert::Infallible, Lost> {
         loop {
-            let message = stream.next().await.ok_or(Lost::Closed)?;
+            let message = messages.next().await.ok_or(Lost::Closed)?;
             if self.take(&message).await {
                 self.counts.messages.inc();
             } else {
@@ -198,5 +201,17 @@ impl Subscriber {
             revocations.add(vec![revocation], self.clock.now());
         }
         true
+    }
+}
+
+/// Ends when others than `primaries` take writes. While neither a sentinel nor a node answers, those that do answer count.
+async fn watch(primaries: &Primaries) -> Result<std::convert::Infallible, Lost> {
+    loop {
+        sleep(LOOK_FOR_PRIMARIES).await;
+        match primaries.are_current().await {
+            Ok(true) => {}
+            Ok(false) => return Err(Lost::Replaced),
+            Err(error) => tracing::debug!(%error, "cannot ask for the primaries"),
+        }
     }
 }

@@ -42,9 +42,6 @@ pub enum AssemblyError {
     /// The private key is missing or unusable.
     #[error(transparent)]
     IdentityKey(#[from] KeyFileError),
-    /// The address of Redis is invalid.
-    #[error("REDIS_URL is not usable ({0}); write redis://HOST:PORT")]
-    Limits(#[from] redis::RedisError),
     /// The HTTP client for keys failed.
     #[error("{0}")]
     KeyUrl(String),
@@ -54,9 +51,6 @@ pub enum AssemblyError {
     /// The verifier of legacy sessions failed.
     #[error("legacy_sessions: {0}")]
     Legacy(String),
-    /// The address of the Redis for nonces is invalid.
-    #[error("{0}")]
-    Nonces(String),
     /// The system returned no random numbers.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clock::Clock;
 use edge_config::Edge;
 use edge_config::edge::TenantDirectory;
+use redis_connection::Address;
 
 use crate::ended::Ended;
 use crate::observe::Observers;
@@ -32,6 +33,7 @@ pub(super) struct Stores {
 pub(super) fn assemble(
     edge: &Edge,
     needs: &Needs,
+    redis: Option<&Address>,
     clock: &Arc<dyn Clock>,
     observers: &Arc<Observers>,
     ended: &Arc<Ended>,
@@ -47,7 +49,6 @@ pub(super) fn assemble(
         })
     };
     let channel = Arc::new(Channel::default());
-    let redis = needs.redis.as_ref().map(|url| url.0.as_str());
 
     let mut pushed_tenants = None;
     let tenants = match &edge.tenants {
@@ -62,7 +63,7 @@ pub(super) fn assemble(
         Some(TenantDirectory::Service(listed)) => {
             let mut source: Arc<dyn TenantSource> = Arc::new(TenantService::new(&listed.url)?);
             if listed.redis {
-                let connection = validity::connect(redis.ok_or(AssemblyError::NoRedis)?)?;
+                let connection = validity::connect_to(redis.ok_or(AssemblyError::NoRedis)?);
                 let counts = metrics.parts.lookups("redis");
                 let layer = SharedLayer::new(connection, source, Arc::clone(&channel), listed.shared, counts);
                 source = Arc::new(layer);
@@ -102,8 +103,8 @@ pub(super) fn assemble(
     let is_pushed = pushed_tenants.is_some() || pushed_revocations.is_some();
     let subscriber = match redis.filter(|_| is_pushed) {
         None => None,
-        Some(url) => Some(Subscriber {
-            client: validity::open(url)?,
+        Some(address) => Some(Subscriber {
+            address: address.clone(),
             channel: Arc::clone(&channel),
             tenants: pushed_tenants,
             revocations: pushed_revocations,

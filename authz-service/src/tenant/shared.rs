@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::TenantId;
-use redis::aio::ConnectionManager;
+use redis_connection::Connection;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use validity::tenant::{Record, SharedTenants};
@@ -24,7 +24,7 @@ const MAX_WRITES: usize = 64;
 
 /// The Redis layer.
 pub struct SharedLayer {
-    redis: ConnectionManager,
+    redis: Connection,
     shared: Arc<SharedTenants>,
     source: Arc<dyn TenantSource>,
     channel: Arc<Channel>,
@@ -43,7 +43,7 @@ impl SharedLayer {
     /// Caches the answers of `source` in `redis` for `keep`, as long as `channel` is alive.
     #[must_use]
     pub fn new(
-        redis: ConnectionManager,
+        redis: Connection,
         source: Arc<dyn TenantSource>,
         channel: Arc<Channel>,
         keep: Duration,

@@ -30,8 +30,13 @@ const TEN: &str = "  ten: { per: subject, rate: 10, seconds: 3600 }";
 
 /// A replica that shares `redis` with others, once it is connected.
 async fn together(redis: &Redis, replicas: u32) -> Authz {
+    together_at(redis.url(), replicas).await
+}
+
+/// The same by the address.
+pub(crate) async fn together_at(url: String, replicas: u32) -> Authz {
     let mut home = Home::new();
-    home.redis = Some(redis.url());
+    home.redis = Some(url);
     let authz = Authz::start_with(home, |edge| {
         let edge = with(TEN, &[("me", "ten"), ("books", "ten")])(edge);
         edge.replace("timeout_ms: 200", &format!("timeout_ms: 200, replicas: {replicas}"))
@@ -42,7 +47,7 @@ async fn together(redis: &Redis, replicas: u32) -> Authz {
 }
 
 /// How many of `count` requests pass.
-async fn passed(authz: &Authz, check: &Check, count: usize) -> usize {
+pub(crate) async fn passed(authz: &Authz, check: &Check, count: usize) -> usize {
     let mut passed = 0;
     for _ in 0..count {
         let answer = authz.ask(check.clone()).await;
@@ -53,7 +58,7 @@ async fn passed(authz: &Authz, check: &Check, count: usize) -> usize {
 }
 
 /// A check on `route` by the person whose id ends with `who`.
-fn by(authz: &Authz, route: &str, who: u32) -> Check {
+pub(crate) fn by(authz: &Authz, route: &str, who: u32) -> Check {
     let subject = format!("{}{who:04x}", &SUBJECT[..32]);
     authz.check(route).session(&authz.home.session.token(&claims_with(&json!({ "sub": subject }))))
 }

@@ -7,11 +7,13 @@
     reason = "a test that cannot go on should stop"
 )]
 
+mod acl;
 mod admin;
 mod api_keys;
 mod binary;
 mod cookies;
 mod encrypted;
+mod failover;
 mod faults;
 mod floods;
 mod hanging;

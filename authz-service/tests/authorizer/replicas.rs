@@ -24,14 +24,15 @@ struct Replica {
     client: AuthorizationClient<Channel>,
 }
 
-struct Replicas {
+pub(crate) struct Replicas {
     home: Home,
     revision: String,
     both: Vec<Replica>,
 }
 
 impl Replicas {
-    async fn start(redis: &Redis, service: &TenantsService) -> Self {
+    /// Two replicas at the Redis at `url`.
+    pub(crate) async fn start(url: &str, service: &TenantsService) -> Self {
         let home = Home::new();
         let text = home.edge_text(|edge| {
             let file = format!("tenants: {{ file: \"{}/tenants.yaml\" }}", home.path().display());
@@ -43,7 +44,7 @@ impl Replicas {
         let mut both = Vec::new();
         for _ in 0..2 {
             let mut command = program(&home, any(), any());
-            command.env("REDIS_URL", redis.url());
+            command.env("REDIS_URL", url);
             let running = Running::start(command);
             let ready = format!("http://{}/readyz", running.admin);
             eventually("ready", async || {
@@ -56,12 +57,12 @@ impl Replicas {
         Self { home, revision, both }
     }
 
-    fn token(&self, session: &str, issued: u64) -> String {
+    pub(crate) fn token(&self, session: &str, issued: u64) -> String {
         let times = json!({ "sid": session, "iat": issued, "exp": issued + 14_400 });
         self.home.session.token(&claims_with(&times))
     }
 
-    async fn ask(&self, token: &str) -> Vec<Answer> {
+    pub(crate) async fn ask(&self, token: &str) -> Vec<Answer> {
         let mut answers = Vec::new();
         for replica in &self.both {
             let check = Check::new().extension("route", "me").extension("policy", "signed-in");
@@ -72,14 +73,14 @@ impl Replicas {
         answers
     }
 
-    async fn expect(&self, token: &str, status: u16, reason: &str) {
+    pub(crate) async fn expect(&self, token: &str, status: u16, reason: &str) {
         for answer in self.ask(token).await {
             answer.expect(status, reason);
         }
     }
 
     /// Waits until both say so, and fails when that is not as soon as promised.
-    async fn soon(&self, token: &str, status: u16, reason: &str) {
+    pub(crate) async fn soon(&self, token: &str, status: u16, reason: &str) {
         let since = Instant::now();
         loop {
             let answers = self.ask(token).await;
@@ -91,6 +92,40 @@ impl Replicas {
     }
 }
 
+impl Replicas {
+    /// Waits until both have subscribed, `more` times since their start.
+    pub(crate) async fn subscribed_again(&self, before: &[u64]) {
+        for (replica, before) in self.both.iter().zip(before) {
+            eventually("subscribed again", async || {
+                let (times, is_subscribed) = subscriptions(replica).await;
+                is_subscribed && times > *before
+            })
+            .await;
+        }
+    }
+
+    /// How often each has subscribed.
+    pub(crate) async fn subscriptions(&self) -> Vec<u64> {
+        let mut all = Vec::new();
+        for replica in &self.both {
+            all.push(subscriptions(replica).await.0);
+        }
+        all
+    }
+}
+
+/// How often `replica` has subscribed, and whether it is subscribed.
+async fn subscriptions(replica: &Replica) -> (u64, bool) {
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{}{path}", replica.running.admin)).await.unwrap();
+        answer.text().await.unwrap()
+    };
+    let metrics = get("/metrics").await;
+    let times = metrics.lines().find_map(|line| line.strip_prefix("authz_push_total{event=\"subscribed\"} "));
+    let times = times.and_then(|times| times.parse().ok()).unwrap_or_default();
+    (times, get("/stats").await.contains("\"push\":\"subscribed\""))
+}
+
 #[tokio::test]
 async fn a_change_of_a_tenant_holds_at_both_within_a_second() {
     let redis = Redis::start();
@@ -99,7 +134,7 @@ async fn a_change_of_a_tenant_holds_at_both_within_a_second() {
     let mut connection = validity::connect(&redis.url()).unwrap();
     let keep = Duration::from_secs(300);
     service.set(TENANT, Standing::Active, 1);
-    let replicas = Replicas::start(&redis, &service).await;
+    let replicas = Replicas::start(&redis.url(), &service).await;
     let token = replicas.token(SESSION, SystemClock.now().seconds() - 10);
     replicas.expect(&token, 200, "allowed").await;
 
@@ -124,7 +159,7 @@ async fn a_revocation_holds_at_both_within_a_second() {
     let redis = Redis::start();
     let service = TenantsService::start().await;
     service.set(TENANT, Standing::Active, 1);
-    let replicas = Replicas::start(&redis, &service).await;
+    let replicas = Replicas::start(&redis.url(), &service).await;
     let shared = SharedRevocations::default();
     let mut connection = validity::connect(&redis.url()).unwrap();
     let now = SystemClock.now().seconds();

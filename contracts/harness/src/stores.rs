@@ -1,5 +1,13 @@
 //! Stores for one test.
 
+mod cluster;
+mod sentinels;
+mod server;
+
+pub use cluster::RedisCluster;
+pub use sentinels::RedisSentinels;
+pub use server::RedisServer;
+
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +17,7 @@ use crate::eventually;
 use tempfile::TempDir;
 
 use crate::ports::Port;
-use crate::process::Process;
+use crate::process::{Process, Signal};
 
 /// A Redis for one test: empty, in memory, removed with the test.
 #[derive(Debug)]
@@ -67,6 +75,49 @@ impl Redis {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}/", self.port.address())
+    }
+
+    /// Starts one that accepts TLS only, and only clients with a certificate that `ca` has issued.
+    ///
+    /// # Panics
+    /// When `redis-server` is missing or does not start.
+    #[must_use]
+    pub fn start_for_known_clients(certificate: &Path, key: &Path, ca: &Path) -> Self {
+        let home = tempfile::Builder::new().prefix("redis-").tempdir().expect("a temporary directory");
+        let port = Port::lease();
+        let process = Self::launch_for_known_clients(&port, &home, [certificate, key, ca]);
+        let mut redis = Self { process, port, home };
+        redis.wait();
+        redis
+    }
+
+    /// Kills it, and starts it again in that way at the same address.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart_for_known_clients(&mut self, certificate: &Path, key: &Path, ca: &Path) {
+        self.process.signal(Signal::Kill);
+        self.process.wait(std::time::Duration::from_secs(20));
+        self.process = Self::launch_for_known_clients(&self.port, &self.home, [certificate, key, ca]);
+        self.wait();
+    }
+
+    fn launch_for_known_clients(port: &Port, home: &TempDir, [certificate, key, ca]: [&Path; 3]) -> Process {
+        let number = port.number().to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--tls-port", &number, "--tls-auth-clients", "yes"]);
+        command.arg("--tls-cert-file").arg(certificate).arg("--tls-key-file").arg(key).arg("--tls-ca-cert-file").arg(ca);
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]).current_dir(home.path());
+        Process::start("redis-server", &mut command, &home.path().join("redis.log"))
+    }
+
+    /// Asks it with `redis-cli`, as the user `default`.
+    ///
+    /// # Panics
+    /// When it answers with an error.
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        let said = server::try_cli(self.port.address(), arguments);
+        said.unwrap_or_else(|| panic!("redis-cli failed: {arguments:?}"))
     }
 
     /// Its process, for signals.

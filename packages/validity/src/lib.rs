@@ -12,39 +12,38 @@ pub mod tenant;
 
 use std::time::Duration;
 
-use redis::Client;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis_connection::{Address, Bounds, Connection};
+
+pub use redis_connection::UnusableAddress;
 
 /// How long one answer of Redis may take when no request waits for it: half a second is a thousand times the
 /// usual duration.
 pub const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Returns a connection that reconnects by itself. It is opened at its first use. Needs a tokio runtime.
+/// Returns a connection to the Redis of `REDIS_URL`, which is `url`. It opens itself at its first use, and again when it is
+/// lost. Needs a tokio runtime.
 ///
 /// # Errors
 /// When `url` is not a valid Redis address. The message does not contain its password.
-pub fn connect(url: &str) -> Result<ConnectionManager, UnusableUrl> {
-    let client = open(url)?;
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(PATIENCE))
-        .set_response_timeout(Some(PATIENCE))
-        // The next query tries again, so no caller waits through several retries.
-        .set_number_of_retries(1)
-        .set_min_delay(Duration::from_millis(100));
-    ConnectionManager::new_lazy_with_config(client, config).map_err(|_| UnusableUrl)
+pub fn connect(url: &str) -> Result<Connection, UnusableUrl> {
+    open(url).map(|address| connect_to(&address))
 }
 
-/// Creates the client for `url`.
+/// Returns a connection to `address`, with the bounds of [`connect`].
+#[must_use]
+pub fn connect_to(address: &Address) -> Connection {
+    Connection::new(address, Bounds::answer(PATIENCE))
+}
+
+/// Reads `url`, the value of `REDIS_URL`.
 ///
 /// # Errors
 /// When `url` is not a valid Redis address.
-pub fn open(url: &str) -> Result<Client, UnusableUrl> {
-    Client::open(url).map_err(|_| UnusableUrl)
+pub fn open(url: &str) -> Result<Address, UnusableUrl> {
+    Ok(Address::parse(url)?)
 }
 
 /// `REDIS_URL` cannot be used. It may contain a password, so the message does not show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "REDIS_URL is not a valid Redis address; write redis://127.0.0.1:6379 or redis://:PASSWORD@HOST:PORT/0"
-)]
-pub struct UnusableUrl;
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("REDIS_URL {0}")]
+pub struct UnusableUrl(#[from] UnusableAddress);

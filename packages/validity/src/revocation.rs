@@ -16,7 +16,8 @@ mod ends;
 
 use identity::{SessionId, SubjectId, TenantId};
 use redis::aio::ConnectionLike;
-use redis::{RedisResult, Script};
+use redis::{Pipeline, RedisResult, Script};
+use redis_connection::Primaries;
 use serde::{Deserialize, Serialize};
 
 use crate::PATIENCE;
@@ -244,7 +245,7 @@ impl SharedRevocations {
         Ok(stored.into_iter().any(|revocation| revocation.ends(issued, now)))
     }
 
-    /// Returns at most `most` + 1 stored revocations. The extra one shows that there are more.
+    /// Returns at most `most` + 1 revocations stored at one server. The extra one shows that there are more.
     ///
     /// # Errors
     /// The error of Redis.
@@ -254,38 +255,75 @@ impl SharedRevocations {
             let room = most.saturating_add(1).saturating_sub(revocations.len());
             revocations.extend(page.into_iter().take(room));
         };
-        let bad = self.read_pages(redis, take).await?;
-        Ok(Stored { revocations, bad })
+        let read = self.read_server(redis, false, take).await?;
+        Ok(Stored { revocations, bad: read.bad })
     }
 
-    /// Reads all stored revocations page by page and passes each page to `take`. Returns how many keys were
-    /// malformed.
+    /// Reads all stored revocations page by page and passes each page to `take`, some of them perhaps twice. Returns how many
+    /// keys were malformed.
     ///
     /// It needs the memory of one page, so the caller decides how much to keep. Each page must arrive within
     /// [`PATIENCE`]. The whole has no time limit, because a reader that gave up would never know the
     /// revocations.
     ///
+    /// A key of a cluster can move from a server that is not read yet to one that has been. So everything is read twice while
+    /// slots move: a key that moves once is met at one of its two servers.
+    ///
     /// # Errors
-    /// The error of Redis.
+    /// The error of Redis, also when a server of a cluster has become a primary in the meantime.
     pub async fn read_pages(
         &self,
-        redis: &mut impl ConnectionLike,
+        primaries: &Primaries,
         mut take: impl FnMut(Vec<Revocation>),
     ) -> RedisResult<u64> {
-        let (mut bad, mut cursor): (u64, u64) = (0, 0);
+        let mut servers = primaries.connect(PATIENCE).await?;
+        let before = in_time(primaries.layout(&mut servers)).await?;
+        let mut bad = 0;
+        for is_first in [true, false] {
+            let (mut is_moving, mut found) = (before.is_in_motion(), 0);
+            for server in &mut servers {
+                let read = self.read_server(server, primaries.is_cluster(), &mut take).await?;
+                is_moving |= read.is_moving;
+                found += read.bad;
+            }
+            bad = found;
+            if is_first && !is_moving && in_time(primaries.layout(&mut servers)).await? == before {
+                break;
+            }
+        }
+        if primaries.is_cluster() && !primaries.are_current().await? {
+            return Err(std::io::Error::other("the primaries of the cluster have changed").into());
+        }
+        Ok(bad)
+    }
+
+    /// Reads the revocations of one server. In a cluster its keys are in many slots, so each is asked for by itself.
+    async fn read_server(
+        &self,
+        redis: &mut impl ConnectionLike,
+        is_cluster: bool,
+        mut take: impl FnMut(Vec<Revocation>),
+    ) -> RedisResult<ServerRead> {
+        let mut read = ServerRead::default();
+        let mut cursor: u64 = 0;
         loop {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg("revoked:*").arg("COUNT").arg(PAGE);
             let (next, keys): (u64, Vec<String>) = in_time(scan.query_async(redis)).await?;
             if !keys.is_empty() {
                 // A key of another type reads as absent, as does one that has just expired.
-                let mut get = redis::cmd("MGET");
-                let values: Vec<Option<String>> = in_time(get.arg(&keys).query_async(redis)).await?;
+                let values: Vec<Option<String>> = if is_cluster {
+                    let values: Vec<RedisResult<Option<String>>> =
+                        in_time(one_by_one(&keys).query_async(redis)).await?;
+                    values.into_iter().map(|value| read.value(value)).collect()
+                } else {
+                    in_time(redis::cmd("MGET").arg(&keys).query_async(redis)).await?
+                };
                 let mut page = Vec::with_capacity(keys.len());
                 for (key, value) in keys.iter().zip(values) {
                     match value.as_deref().map(|value| Revocation::stored(key, value)) {
                         Some(Some(revocation)) => page.push(revocation),
-                        Some(None) => bad += 1,
+                        Some(None) => read.bad += 1,
                         None => {}
                     }
                 }
@@ -293,10 +331,38 @@ impl SharedRevocations {
             }
             cursor = next;
             if cursor == 0 {
-                return Ok(bad);
+                return Ok(read);
             }
         }
     }
+}
+
+/// What was noticed at one server, besides its revocations.
+#[derive(Default)]
+struct ServerRead {
+    bad: u64,
+    /// A key was at another server by the time it was asked for.
+    is_moving: bool,
+}
+
+impl ServerRead {
+    fn value(&mut self, value: RedisResult<Option<String>>) -> Option<String> {
+        value.unwrap_or_else(|error| {
+            self.is_moving |= error.is_cluster_error();
+            None
+        })
+    }
+}
+
+/// `ASKING`: a server that receives a slot serves its keys only to those who ask for it.
+fn one_by_one(keys: &[String]) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(keys.len() * 2);
+    pipeline.ignore_errors();
+    for key in keys {
+        pipeline.cmd("ASKING").ignore();
+        pipeline.cmd("GET").arg(key);
+    }
+    pipeline
 }
 
 async fn in_time<T>(asking: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clock::UnixTime;
-use redis::aio::ConnectionManager;
-use redis::{Client, RedisResult};
+use redis::RedisResult;
+use redis_connection::{Address, Connection};
 use tokio::fs::{self, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Mutex;
@@ -34,7 +34,7 @@ pub struct Revocations {
     turn: Arc<Mutex<()>>,
     /// The content of the file as read so far. Never locked across an `await`.
     index: Arc<parking_lot::Mutex<Index>>,
-    redis: Option<(Client, ConnectionManager, Arc<SharedRevocations>)>,
+    redis: Option<(Address, Connection, Arc<SharedRevocations>)>,
 }
 
 impl fmt::Debug for Revocations {
@@ -63,12 +63,12 @@ impl Revocations {
     /// The I/O error of the system, or an invalid `url`.
     pub async fn open_at(url: Option<&str>, path: &Path) -> io::Result<Self> {
         let Some(url) = url else { return Self::open(path).await };
-        let redis = validity::connect(url).map_err(io::Error::other)?;
-        let client = Client::open(url).map_err(io::Error::other)?;
-        Ok(Self::at(path, Some((client, redis, Arc::default()))))
+        let address = validity::open(url).map_err(io::Error::other)?;
+        let redis = validity::connect_to(&address);
+        Ok(Self::at(path, Some((address, redis, Arc::default()))))
     }
 
-    fn at(path: &Path, redis: Option<(Client, ConnectionManager, Arc<SharedRevocations>)>) -> Self {
+    fn at(path: &Path, redis: Option<(Address, Connection, Arc<SharedRevocations>)>) -> Self {
         Self { path: Arc::new(path.to_owned()), turn: Arc::default(), index: Arc::default(), redis }
     }
 
@@ -103,7 +103,7 @@ impl Revocations {
     #[must_use]
     pub fn news(&self) -> News {
         match &self.redis {
-            Some((client, redis, _)) => News::of_redis(client.clone(), redis.clone()),
+            Some((address, _, _)) => News::of_redis(address.clone()),
             None => News::of_file(Arc::clone(&self.path)),
         }
     }

@@ -69,8 +69,8 @@ pub const AUTH_COOKIES: Variable = Variable {
 pub const LEGACY_SESSIONS_REDIS: Variable = Variable {
     name: "LEGACY_SESSIONS_REDIS",
     default: None,
-    help: "Redis with the signing keys of the legacy backend's sessions, which a refresh exchanges; unset means \
-           that none is exchanged, unless LEGACY_AUTH_URL is set",
+    help: "Redis with the signing keys of the legacy backend's sessions, which a refresh exchanges, in the forms of \
+           REDIS_URL; unset means that none is exchanged, unless LEGACY_AUTH_URL is set",
     secret: true,
 };
 
@@ -131,7 +131,8 @@ pub const SESSION_MAX_DAYS: Variable = Variable {
 pub const REDIS_URL: Variable = Variable {
     name: "REDIS_URL",
     default: None,
-    help: "Redis that reports ended sessions to the edge; unset means the file sessions/revoked.jsonl",
+    help: "Redis that reports ended sessions to the edge: redis://HOST:PORT, redis+sentinel://HOST:PORT,…/NAME or \
+           redis+cluster://HOST:PORT,… (docs/stores.md); unset means the file sessions/revoked.jsonl",
     secret: true,
 };
 

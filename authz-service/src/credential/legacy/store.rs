@@ -2,20 +2,17 @@
 //! ends.
 //!
 //! Each request costs one `GET`, which is never cached: an ended session is refused at once. The wait is
-//! bounded in total, connecting included. A connection that has been silent for that long is dropped and a
-//! new one opened (at most one a second), so a peer that vanished silently costs a second and not a TCP
-//! timeout. While Redis is slow, [`places`](crate::credential::places) decides which requests may query it: made-up
+//! bounded in total, connecting included. A connection that has been silent for a second is dropped and a
+//! new one opened, so a peer that vanished silently costs a second and not a TCP timeout. While Redis is slow, [`places`](crate::credential::places) decides which requests may query it: made-up
 //! tokens leave half of the places to real sessions.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwapOption;
 use clock::UnixTime;
 use edge_config::edge::LegacyStore as Rules;
 use redis::AsyncCommands as _;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis_connection::{Address, Connection};
 
 use crate::credential::fault::LegacyFault;
 use crate::credential::legacy::answer::SessionCheck;
@@ -24,24 +21,15 @@ use crate::credential::places::{Bounds, Places, fingerprint};
 use crate::credential::queried::Found as _;
 use crate::failure::Failure;
 
-/// A younger connection is not given up: new connections do not make a slow Redis faster.
-const MIN_AGE: Duration = Duration::from_secs(1);
-
 /// How many queries are in flight at once; more wait within their own timeout. A nearby Redis answers a
 /// thousand in a few milliseconds, so only a slow one makes requests wait. The shares are those of the
 /// session check.
 const BOUNDS: Bounds =
     Bounds { all: 1_024, strangers: 512, of_network: [128, 256, 384], of_person: 128, waiting: 1_024 };
 
-struct Link {
-    manager: ConnectionManager,
-    opened: Instant,
-}
-
 /// Queries the legacy backend's Redis.
 pub struct SessionStore {
-    client: redis::Client,
-    link: ArcSwapOption<Link>,
+    connection: Connection,
     key_prefix: String,
     timeout: Duration,
     leeway: Duration,
@@ -73,11 +61,12 @@ impl SessionStore {
     /// password.
     pub fn new(rules: &Rules) -> Result<Self, String> {
         let Rules { url, key_prefix, timeout, leeway } = rules;
-        let client = redis::Client::open(url.0.as_str())
-            .map_err(|_| "the `url` of the legacy backend's Redis is not a valid Redis address, such as redis://127.0.0.1:6379".to_owned())?;
+        let address = Address::parse(&url.0)
+            .map_err(|unusable| format!("the `url` of the legacy backend's Redis {unusable}"))?;
+        let bounds = redis_connection::Bounds { answer: *timeout, concurrency: Some(BOUNDS.all) };
         Ok(Self {
-            client,
-            link: ArcSwapOption::empty(),
+            // The next request tries again; a retry within this one would only wait longer.
+            connection: Connection::new(&address, bounds),
             key_prefix: key_prefix.clone(),
             timeout: *timeout,
             leeway: *leeway,
@@ -112,46 +101,11 @@ impl SessionStore {
     }
 
     async fn get(&self, name: &str, patience: Duration) -> Result<Option<Vec<u8>>, Failure> {
-        let link = self.link().map_err(|error| unavailable(&error))?;
-        let mut manager = link.manager.clone();
-        match tokio::time::timeout(patience, manager.get::<_, Option<Vec<u8>>>(name)).await {
+        let mut connection = self.connection.clone();
+        match tokio::time::timeout(patience, connection.get::<_, Option<Vec<u8>>>(name)).await {
             Ok(Ok(key)) => Ok(key),
-            Ok(Err(error)) => {
-                if error.is_timeout() {
-                    self.give_up(&link);
-                }
-                Err(unavailable(&error))
-            }
-            Err(elapsed) => {
-                self.give_up(&link);
-                Err(unavailable(&elapsed))
-            }
-        }
-    }
-
-    fn link(&self) -> redis::RedisResult<Arc<Link>> {
-        if let Some(link) = self.link.load_full() {
-            return Ok(link);
-        }
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(self.timeout))
-            .set_response_timeout(Some(self.timeout))
-            // The next request tries again; a retry within this one would only wait longer.
-            .set_number_of_retries(0)
-            .set_concurrency_limit(BOUNDS.all);
-        let manager = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
-        let link = Arc::new(Link { manager, opened: Instant::now() });
-        // Two requests may open one each; the later one stays.
-        self.link.store(Some(Arc::clone(&link)));
-        Ok(link)
-    }
-
-    fn give_up(&self, link: &Arc<Link>) {
-        let present = self.link.load();
-        if link.opened.elapsed() >= MIN_AGE
-            && present.as_ref().is_some_and(|present| Arc::ptr_eq(present, link))
-        {
-            self.link.store(None);
+            Ok(Err(error)) => Err(unavailable(&error)),
+            Err(elapsed) => Err(unavailable(&elapsed)),
         }
     }
 }

@@ -19,6 +19,7 @@ mod redis;
 use std::time::Duration;
 
 use clock::UnixTime;
+use redis_connection::Address;
 
 use self::embedded::Embedded;
 use self::redis::Redis;
@@ -67,12 +68,10 @@ impl Nonces {
         Self::Embedded(Embedded::new(now))
     }
 
-    /// A memory in the Redis at `url`, for the edge named `edge`.
-    ///
-    /// # Errors
-    /// When the address is not a valid Redis address.
-    pub fn redis(url: &str, edge: &str) -> Result<Self, String> {
-        Redis::new(url, edge).map(|redis| Self::Redis(Box::new(redis)))
+    /// A memory in the Redis at `address`, for the edge named `edge`.
+    #[must_use]
+    pub fn redis(address: &Address, edge: &str) -> Self {
+        Self::Redis(Box::new(Redis::new(address, edge)))
     }
 
     /// Records the beginning of a shared memory, and retries until that has worked. The embedded memory needs

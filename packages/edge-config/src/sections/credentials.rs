@@ -28,15 +28,22 @@ const CHECK_CACHE: Duration = Duration::from_millis(1_000);
 /// A longer cache would delay a logout at the legacy backend by longer than people expect.
 const MAX_CHECK_CACHE_MS: u64 = 5_000;
 
-/// The reach of a Redis address, given without its `redis://`.
+/// How an address of a Redis may begin: one server, sentinels, or a cluster; with TLS, and without.
+const REDIS: [(&str, &str); 3] =
+    [("rediss://", "redis://"), ("rediss+sentinel://", "redis+sentinel://"), ("rediss+cluster://", "redis+cluster://")];
+
+/// The farthest reach of the hosts in a Redis address, given without its `redis://`.
 fn redis_reach(rest: &str) -> Reach {
-    let authority = rest.split('/').next().unwrap_or_default();
-    let place = authority.rsplit('@').next().unwrap_or_default();
-    let host = match place.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => place.split(':').next().unwrap_or_default(),
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let places = authority.rsplit('@').next().unwrap_or_default();
+    let reach = |place: &str| {
+        let host = match place.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or_default(),
+            None => place.split(':').next().unwrap_or_default(),
+        };
+        Reach::of_host(&host.to_ascii_lowercase())
     };
-    Reach::of_host(&host.to_ascii_lowercase())
+    places.split(',').map(reach).max().unwrap_or(Reach::Machine)
 }
 
 pub(crate) fn api_keys(context: Context<'_>, node: &Node) -> Option<ApiKeys> {
@@ -221,11 +228,12 @@ fn verifier(
 
 fn store(context: Context<'_>, node: &Node, patience: Option<Duration>) -> Option<LegacyStore> {
     let mut fields = Fields::of(context, node, "`redis`");
-    let mend = "write redis://host:port (rediss:// with TLS), with a password as ${NAME}";
+    let mend = "write redis://host:port, redis+sentinel://host:port,host:port/name or redis+cluster://host:port (rediss with TLS), with a password as ${NAME}";
     let url = fields.required("url", mend).and_then(|n| {
         let text: String = reader::parsed(context, n, "`url`", mend)?;
-        if text.starts_with("redis://") || text.starts_with("rediss://") {
-            if let Some(rest) = text.strip_prefix("redis://")
+        let open = REDIS.iter().find_map(|(_, open)| text.strip_prefix(open));
+        if open.is_some() || REDIS.iter().any(|(encrypted, _)| text.starts_with(encrypted)) {
+            if let Some(rest) = open
                 && redis_reach(rest) > Reach::Machine
             {
                 // The message does not show the address, which may contain a password.

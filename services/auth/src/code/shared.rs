@@ -12,14 +12,14 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands as _, RedisResult};
+use redis_connection::{Address, Bounds, Connection};
 use tokio::time::timeout;
 
 /// The shared codes.
 #[derive(Clone)]
 pub struct SharedCodes {
-    redis: ConnectionManager,
+    redis: Connection,
     prefix: String,
     patience: Duration,
 }
@@ -36,14 +36,9 @@ impl SharedCodes {
     /// # Errors
     /// An error message when `url` is not valid. It does not repeat it, because it can contain a password.
     pub fn new(url: &str, prefix: &str, patience: Duration) -> Result<Self, String> {
-        let invalid = |_| "LEGACY_SESSIONS_REDIS is not a valid Redis address".to_owned();
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(patience))
-            .set_response_timeout(Some(patience))
-            // A retry could use a code twice. The client tries again by itself.
-            .set_number_of_retries(0);
-        let client = redis::Client::open(url).map_err(invalid)?;
-        let redis = ConnectionManager::new_lazy_with_config(client, config).map_err(invalid)?;
+        let address = Address::parse(url).map_err(|unusable| format!("LEGACY_SESSIONS_REDIS {unusable}"))?;
+        // A retry could use a code twice. The client tries again by itself.
+        let redis = Connection::new(&address, Bounds::answer(patience));
         Ok(Self { redis, prefix: prefix.to_owned(), patience })
     }
 

@@ -10,8 +10,8 @@ use std::io;
 use std::time::Duration;
 
 use kit::SessionId;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands as _, RedisResult, Script};
+use redis_connection::{Address, Bounds, Connection};
 use tokio::time::timeout;
 
 use crate::token::{LEEWAY, REFRESH_LIFETIME};
@@ -42,7 +42,7 @@ return redis.call('DEL', KEYS[2])";
 /// The keys of the legacy backend's sessions.
 #[derive(Clone)]
 pub struct Store {
-    redis: ConnectionManager,
+    redis: Connection,
     prefix: String,
     patience: Duration,
 }
@@ -71,24 +71,24 @@ impl Store {
     /// # Errors
     /// An error message when `url` is not valid. It does not repeat it, because it can contain a password.
     pub fn new(url: &str, prefix: &str, patience: Duration) -> Result<Self, String> {
-        let invalid = |_| {
-            "LEGACY_SESSIONS_REDIS is not a valid Redis address; write redis://127.0.0.1:6379 or \
-             redis://:PASSWORD@HOST:PORT/0"
-                .to_owned()
-        };
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(patience))
-            .set_response_timeout(Some(patience))
-            // A retry could take a key twice, and the next request tries again anyway.
-            .set_number_of_retries(0);
-        let client = redis::Client::open(url).map_err(invalid)?;
-        let redis = ConnectionManager::new_lazy_with_config(client, config).map_err(invalid)?;
+        let address = Address::parse(url).map_err(|unusable| format!("LEGACY_SESSIONS_REDIS {unusable}"))?;
+        // A retry could take a key twice, and the next request tries again anyway.
+        let redis = Connection::new(&address, Bounds::answer(patience));
         Ok(Self { redis, prefix: prefix.to_owned(), patience })
     }
 
+    /// The names of a session's key and of its copy. A script needs both, so in a cluster they are in one slot: it is that of the
+    /// text in braces, or of the whole name without braces.
     fn names(&self, session: SessionId) -> [String; 2] {
         let prefix = &self.prefix;
-        [format!("{prefix}{session}"), format!("{prefix}{ASIDE}{session}")]
+        let key = format!("{prefix}{session}");
+        let has_tag = prefix.split_once('{').is_some_and(|(_, rest)| rest.find('}').is_some_and(|end| end > 0));
+        let aside = if self.redis.is_cluster() && !has_tag {
+            format!("{{{key}}}{ASIDE}")
+        } else {
+            format!("{prefix}{ASIDE}{session}")
+        };
+        [key, aside]
     }
 
     /// Returns the key of a session, also one that was taken and not forgotten.

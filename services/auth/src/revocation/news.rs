@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, PubSub};
-use redis::{Client, RedisResult};
+use redis::RedisResult;
+use redis_connection::{Address, Primaries, Subscription};
 use tokio::time::timeout;
-use tokio_stream::StreamExt as _;
 use validity::revocation::{CHANNEL, Revocation, SharedRevocations};
 
 use super::file::Index;
@@ -35,7 +34,7 @@ impl std::fmt::Debug for News {
 
 enum Source {
     File { path: Arc<PathBuf>, index: Arc<parking_lot::Mutex<Index>> },
-    Redis { client: Box<Client>, redis: ConnectionManager, channel: Option<PubSub> },
+    Redis { address: Box<Address>, channel: Option<Subscription> },
 }
 
 impl News {
@@ -44,8 +43,8 @@ impl News {
         Self { source: Source::File { path, index } }
     }
 
-    pub(super) fn of_redis(client: Client, redis: ConnectionManager) -> Self {
-        Self { source: Source::Redis { client: Box::new(client), redis, channel: None } }
+    pub(super) fn of_redis(address: Address) -> Self {
+        Self { source: Source::Redis { address: Box::new(address), channel: None } }
     }
 
     /// Waits for revocations. The first call returns all that are there.
@@ -63,19 +62,20 @@ impl News {
                 }
                 tokio::time::sleep(EVERY).await;
             },
-            Source::Redis { client, redis, channel } => {
+            Source::Redis { address, channel } => {
                 if let Some(open) = channel
-                    && let Ok(Some(message)) = timeout(SILENCE, open.on_message().next()).await
+                    && let Ok(Some(message)) = timeout(SILENCE, open.next()).await
                 {
                     let line = message.get_payload_bytes();
                     return Ok(serde_json::from_slice(line).into_iter().collect());
                 }
                 // Subscribed first, so that nothing falls between the list and the channel.
                 *channel = None;
-                *channel = Some(in_time(subscribe(client)).await?);
+                let primaries = in_time(Primaries::of(address)).await?;
+                *channel = Some(in_time(primaries.subscribe(&[CHANNEL], PATIENCE)).await?);
                 let mut lines = Vec::new();
                 let shared = SharedRevocations::default();
-                let read = shared.read_pages(redis, |page| lines.extend(page)).await;
+                let read = shared.read_pages(&primaries, |page| lines.extend(page)).await;
                 if let Err(error) = read {
                     *channel = None;
                     return Err(io::Error::other(error));
@@ -84,12 +84,6 @@ impl News {
             }
         }
     }
-}
-
-async fn subscribe(client: &Client) -> RedisResult<PubSub> {
-    let mut channel = client.get_async_pubsub().await?;
-    channel.subscribe(CHANNEL).await?;
-    Ok(channel)
 }
 
 async fn in_time<T>(asking: impl Future<Output = RedisResult<T>>) -> io::Result<T> {

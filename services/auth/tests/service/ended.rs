@@ -68,7 +68,7 @@ async fn a_logout_is_announced_through_redis_and_fails_without_it() {
     let mut redis = Redis::start();
     let app = TestApp::on_both(None, Some(redis.url())).await;
     assert!(!app.home.path().join("sessions/revoked.jsonl").exists(), "no file is written");
-    let mut events = validity::open(&redis.url()).unwrap().get_async_pubsub().await.unwrap();
+    let mut events = redis::Client::open(redis.url()).unwrap().get_async_pubsub().await.unwrap();
     events.subscribe(CHANNEL).await.unwrap();
     let mut events = events.into_on_message();
 

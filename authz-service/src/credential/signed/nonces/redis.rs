@@ -7,10 +7,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, RedisError, Script};
+use ::redis::Script;
 use clock::{Clock, UnixTime};
-use tokio::sync::OnceCell;
+use redis_connection::{Address, Bounds, Connection};
 
 use super::{Spent, Window};
 use crate::failure::Failure;
@@ -35,8 +34,7 @@ return 1
 
 /// The memory.
 pub struct Redis {
-    client: Client,
-    connection: OnceCell<ConnectionManager>,
+    connection: Connection,
     script: Script,
     /// Both keys carry it as their hash tag, so that a cluster keeps them on one node.
     space: String,
@@ -44,35 +42,17 @@ pub struct Redis {
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client's address may hold a password.
         f.debug_struct("Redis").field("space", &self.space).finish_non_exhaustive()
     }
 }
 
 impl Redis {
-    pub(super) fn new(url: &str, edge: &str) -> Result<Self, String> {
-        // The error does not repeat the address, which may hold a password.
-        let client = Client::open(url).map_err(|_| {
-            "REDIS_URL is not a valid Redis address, such as redis://127.0.0.1:6379".to_owned()
-        })?;
-        Ok(Self {
-            client,
-            connection: OnceCell::new(),
+    pub(super) fn new(address: &Address, edge: &str) -> Self {
+        Self {
+            connection: Connection::new(address, Bounds::answer(PATIENCE)),
             script: Script::new(SPEND),
             space: format!("{{signed:{edge}}}"),
-        })
-    }
-
-    async fn connection(&self) -> Result<ConnectionManager, RedisError> {
-        let connect = || async {
-            let config = ConnectionManagerConfig::new()
-                .set_connection_timeout(Some(PATIENCE))
-                .set_response_timeout(Some(PATIENCE))
-                .set_max_delay(RETRY)
-                .set_number_of_retries(1);
-            ConnectionManager::new_lazy_with_config(self.client.clone(), config)
-        };
-        self.connection.get_or_try_init(connect).await.cloned()
+        }
     }
 
     /// The key of the memory's beginning, in the one place that every replica sees.
@@ -83,7 +63,7 @@ impl Redis {
     pub(super) async fn begin(&self, clock: &dyn Clock) {
         loop {
             let attempt = async {
-                let mut connection = self.connection().await?;
+                let mut connection = self.connection.clone();
                 let now = clock.now().millis();
                 let mut command = ::redis::cmd("SET");
                 command.arg(self.since()).arg(now).arg("NX");
@@ -110,7 +90,7 @@ impl Redis {
         let remembered = window.closes.plus(window.skew).since(now).as_millis().max(1);
         let created = window.created.since(UnixTime::from_millis(0)).saturating_sub(window.skew);
         let attempt = async {
-            let mut connection = self.connection().await?;
+            let mut connection = self.connection.clone();
             self.script
                 .key(self.since())
                 .key(format!("{}:nonce:{key}:{nonce}", self.space))
