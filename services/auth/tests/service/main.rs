@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod app;
+mod cluster;
 mod codes;
 mod documents;
 mod ended;
