@@ -51,28 +51,23 @@ impl Primaries {
             Form::Cluster(nodes) => {
                 let encrypted = loaded.certificates.is_some();
                 let mut last = None;
-                let mut slots = None;
+                let mut found = None;
                 for node in nodes {
                     let client = loaded.client(node.address(encrypted))?;
                     // One that hangs leaves time for the others.
                     match open::within(open::CONNECT, slots_of(&client)).await {
-                        Ok(found) => {
-                            slots = Some((found, node.name.clone()));
+                        Ok(slots) => {
+                            found = Some((slots, node));
                             break;
                         }
                         Err(error) => last = Some(error),
                     }
                 }
-                let (found, asked) = match (slots, last) {
-                    (Some(found), _) => found,
-                    (None, Some(error)) => return Err(error),
-                    (None, None) => return Err(std::io::Error::other("no node to ask").into()),
+                let Some((slots, asked)) = found else {
+                    return Err(last.unwrap_or_else(|| std::io::Error::other("no node to ask").into()));
                 };
-                let primaries: BTreeSet<(String, u16)> =
-                    found.into_iter().map(|(host, port)| (host.unwrap_or_else(|| asked.clone()), port)).collect();
-                if primaries.is_empty() {
-                    return Err(std::io::Error::other("the cluster has no primary with slots").into());
-                }
+                let named = |(host, port): (Option<String>, u16)| (host.unwrap_or_else(|| asked.name.clone()), port);
+                let primaries: BTreeSet<(String, u16)> = slots.into_iter().map(named).collect();
                 let client = |(name, port)| loaded.client(crate::hosts::Host { name, port }.address(encrypted));
                 primaries.into_iter().map(client).collect::<RedisResult<_>>()?
             }
@@ -167,6 +162,9 @@ async fn slots_of(client: &Client) -> RedisResult<Vec<(Option<String>, u16)>> {
             return Err(std::io::Error::other("the cluster does not know the name of one of its servers").into());
         }
         primaries.push((host, port));
+    }
+    if primaries.is_empty() {
+        return Err(std::io::Error::other("the node knows of no primary with slots").into());
     }
     Ok(primaries)
 }

@@ -150,6 +150,15 @@ fn api_keys_and_legacy_sessions() {
     let password = "redis: { url: \"redis://:hidden@127.0.0.1/\", key_prefix: \"s:\" }";
     let with_store = edit(&[("check: { backend: legacy, path: /auth/token }", password)]).unwrap();
     assert!(!format!("{with_store:?}").contains("hidden"), "a password shows");
+    for url in [
+        "redis+sentinel://:word@127.0.0.1:26379,localhost/main",
+        "rediss+sentinel://a.test,b.test/main",
+        "redis+cluster://127.0.0.1:1,127.0.0.1:2",
+        "rediss+cluster://a.test?ca=/ca.pem",
+    ] {
+        let store = format!("redis: {{ url: \"{url}\" }}");
+        assert!(edit(&[("check: { backend: legacy, path: /auth/token }", &store)]).is_ok(), "{url}");
+    }
     let only_keys = edit(&[("[session, api-key, legacy-session]", "[api-key]")]).unwrap();
     let Policy::Session(policy) = &only_keys.policies["signed-in"] else {
         panic_with_text("no session policy")
@@ -180,6 +189,11 @@ fn api_keys_and_legacy_sessions() {
             "check: { backend: legacy, path: /auth/token }",
             "redis: { url: \"http://x\" }",
             "redis://host:port",
+        ),
+        (
+            "check: { backend: legacy, path: /auth/token }",
+            "redis: { url: \"redis+other://x\" }",
+            "redis+cluster://host:port",
         ),
         ("check: { backend: legacy, path: /auth/token }", "redis: true", "write a mapping"),
     ] {
