@@ -150,7 +150,8 @@ impl Subscriber {
             sleep(LOOK_FOR_ROOM).await;
             if revocations.has_room_again(self.clock.now()) {
                 revocations.begin_again(self.clock.now());
-                self.read_revocations(primaries, |page| revocations.add_again(page, self.clock.now())).await?;
+                self.read_revocations(primaries, |page| revocations.add_again(page, self.clock.now()))
+                    .await?;
                 revocations.whole_is_read();
             }
         }

@@ -125,7 +125,8 @@ async fn a_user_with_the_least_rules_can_do_everything_and_nothing_else() {
     let counting = together_at(url.clone(), 1).await;
     assert_eq!(passed(&counting, &by(&counting, "me", 1), 20).await, 10);
     let signed = nonces(&url).await;
-    eventually("a signed request passes", async || machines::ask(&signed, NOW + 10).await.is(200, "allowed")).await;
+    eventually("a signed request passes", async || machines::ask(&signed, NOW + 10).await.is(200, "allowed"))
+        .await;
 
     let refused = redis.cli(&["ACL", "LOG"]);
     assert_eq!(refused, "", "Redis refused something");

@@ -41,12 +41,16 @@ impl Stage {
         let change = self.service.set(TENANT, standing, self.version);
         let shared = SharedTenants::default();
         let connection = &self.connection;
-        eventually("announced", async || shared.announce(&mut connection.clone(), &change, KEEP).await.is_ok()).await;
+        eventually("announced", async || {
+            shared.announce(&mut connection.clone(), &change, KEEP).await.is_ok()
+        })
+        .await;
     }
 
     async fn revoke(&self, session: &str) {
         let now = SystemClock.now().seconds();
-        let end = Revocation::Session(SessionEnd { sid: session.parse().unwrap(), from: now, until: now + 20_000 });
+        let end =
+            Revocation::Session(SessionEnd { sid: session.parse().unwrap(), from: now, until: now + 20_000 });
         let shared = SharedRevocations::default();
         let connection = &self.connection;
         eventually("revoked", async || shared.revoke(&mut connection.clone(), &end).await.is_ok()).await;
@@ -134,7 +138,9 @@ async fn in_a_cluster_a_slot_that_moves_is_followed() {
             handle.block_on(async {
                 // The key is at its new primary, which does not own the slot yet.
                 let others = Replicas::start(&url, service).await;
-                others.expect(&others.token(SESSION, SystemClock.now().seconds() - 100), 401, "session_revoked").await;
+                others
+                    .expect(&others.token(SESSION, SystemClock.now().seconds() - 100), 401, "session_revoked")
+                    .await;
                 stage.replicas.expect(&dead, 401, "session_revoked").await;
                 // ASK: a writer that meets it there joins what is stored.
                 stage.revoke(SESSION).await;

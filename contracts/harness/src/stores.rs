@@ -106,7 +106,13 @@ impl Redis {
         let number = port.number().to_string();
         let mut command = Command::new("redis-server");
         command.args(["--port", "0", "--tls-port", &number, "--tls-auth-clients", "yes"]);
-        command.arg("--tls-cert-file").arg(certificate).arg("--tls-key-file").arg(key).arg("--tls-ca-cert-file").arg(ca);
+        command
+            .arg("--tls-cert-file")
+            .arg(certificate)
+            .arg("--tls-key-file")
+            .arg(key)
+            .arg("--tls-ca-cert-file")
+            .arg(ca);
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]).current_dir(home.path());
         Process::start("redis-server", &mut command, &home.path().join("redis.log"))
     }

@@ -1,5 +1,5 @@
 //! A primary of Redis is lost in the middle of a load through the edge: behind sentinels, and in a cluster.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -55,7 +55,8 @@ fn a_primary_is_lost(url: &str, lose: impl FnOnce()) {
         eventually("the load goes on", || asked() > then + 200);
     });
     let answers = answers.into_inner().expect("no test panicked");
-    let open: Vec<&u16> = answers.iter().filter(|(route, _)| *route == "open").map(|(_, status)| status).collect();
+    let open: Vec<&u16> =
+        answers.iter().filter(|(route, _)| *route == "open").map(|(_, status)| status).collect();
     assert!(open.iter().all(|status| **status == 200), "a public route needs no Redis: {open:?}");
     let refused = answers.iter().filter(|(route, status)| *route == "books" && *status != 200).count();
     // Sessions are refused after five seconds without revocations, and for no other reason.
@@ -65,14 +66,19 @@ fn a_primary_is_lost(url: &str, lose: impl FnOnce()) {
         .filter(|line| line["path"] == "/books/1" && line["status"] != 200)
         .map(|line| format!("{} {}", line["status"], line["reason"]))
         .collect();
-    assert!(reasons.iter().all(|reason| reason == "503 \"revocations_unavailable\""), "{refused}: {reasons:?}");
+    assert!(
+        reasons.iter().all(|reason| reason == "503 \"revocations_unavailable\""),
+        "{refused}: {reasons:?}"
+    );
     let last = answers.iter().rev().find(|(route, _)| *route == "books").map(|(_, status)| *status);
     assert_eq!(last, Some(200), "{refused} of {} were refused", answers.len());
 
     // Limits are counted in Redis again.
     let shared = || -> u64 {
         let metrics = admin(&edge, "/metrics").text();
-        let count = metrics.lines().find_map(|line| line.strip_prefix("authz_limit_checks_total{result=\"shared\"} "));
+        let count = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("authz_limit_checks_total{result=\"shared\"} "));
         count.and_then(|count| count.parse().ok()).unwrap_or_default()
     };
     let before = shared();

@@ -4,7 +4,9 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use redis::{Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo, TlsCertificates};
+use redis::{
+    Client, ClientTlsConfig, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo, TlsCertificates,
+};
 
 /// The largest file of certificates. A bundle of all public authorities is about 250 KB; a mistaken path must not fill the
 /// memory.
@@ -136,7 +138,9 @@ impl Loaded {
     pub(crate) fn client(&self, address: ConnectionAddr) -> redis::RedisResult<Client> {
         let info = address.into_connection_info()?.set_redis_settings(self.settings.clone());
         match (&self.certificates, info.addr()) {
-            (Some(certificates), ConnectionAddr::TcpTls { .. }) => Client::build_with_tls(info, certificates.clone()),
+            (Some(certificates), ConnectionAddr::TcpTls { .. }) => {
+                Client::build_with_tls(info, certificates.clone())
+            }
             (Some(_) | None, _) => Client::open(info),
         }
     }
@@ -144,7 +148,8 @@ impl Loaded {
 
 /// Parses the certificates as a connection will.
 fn usable(certificates: &TlsCertificates) -> redis::RedisResult<()> {
-    let nowhere = ConnectionAddr::TcpTls { host: "localhost".to_owned(), port: 1, insecure: false, tls_params: None };
+    let nowhere =
+        ConnectionAddr::TcpTls { host: "localhost".to_owned(), port: 1, insecure: false, tls_params: None };
     Client::build_with_tls(nowhere, certificates.clone()).map(|_| ())
 }
 

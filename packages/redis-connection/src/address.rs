@@ -164,7 +164,8 @@ impl<'a> Parameters<'a> {
     fn read(query: &'a str) -> Result<Self, UnusableAddress> {
         let mut read = Self::default();
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-            let (name, value) = parameter.split_once('=').map_or((parameter, ""), |(name, value)| (name, value));
+            let (name, value) =
+                parameter.split_once('=').map_or((parameter, ""), |(name, value)| (name, value));
             let value = decoded(value)?;
             let file = || PathBuf::from(&value);
             let is_repeated = match name {
@@ -209,8 +210,10 @@ impl<'a> Parameters<'a> {
             return out_of_place("sentinel_password_file");
         }
         let sentinel_password = self.sentinel_password.map(Password::Text);
-        let sentinel =
-            Login { user: self.sentinel_user, password: sentinel_password.or(self.sentinel_password_file.map(Password::File)) };
+        let sentinel = Login {
+            user: self.sentinel_user,
+            password: sentinel_password.or(self.sentinel_password_file.map(Password::File)),
+        };
         if !is_sentinel && (sentinel.user.is_some() || sentinel.password.is_some()) {
             return out_of_place("sentinel_…");
         }

@@ -93,7 +93,12 @@ impl Connection {
     /// A connection to `address`, not yet open.
     #[must_use]
     pub fn new(address: &Address, bounds: Bounds) -> Self {
-        let inner = Inner { address: address.clone(), bounds, began: Instant::now(), state: Mutex::new(State::Closed) };
+        let inner = Inner {
+            address: address.clone(),
+            bounds,
+            began: Instant::now(),
+            state: Mutex::new(State::Closed),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -119,7 +124,9 @@ impl Inner {
         }
         // A task of its own: the next request uses the connection, also when this one does not wait for it.
         let task = tokio::spawn(Arc::clone(self).open());
-        let opening = async { task.await.unwrap_or_else(|ended| Err(std::io::Error::other(ended).into())) }.boxed().shared();
+        let opening = async { task.await.unwrap_or_else(|ended| Err(std::io::Error::other(ended).into())) }
+            .boxed()
+            .shared();
         *state = State::Opening(opening.clone());
         Ok(opening)
     }
@@ -203,8 +210,12 @@ impl Request<'_> {
         self.is_open = false;
         match answer {
             // A cluster finds its servers again by itself, as long as some of them answer.
-            Err(error) if open::is_final(error) && matches!(self.link.server, Server::One(_)) => self.inner.close(self.link),
-            Err(error) if error.is_timeout() || error.is_io_error() || open::is_final(error) => self.inner.silent(self.link),
+            Err(error) if open::is_final(error) && matches!(self.link.server, Server::One(_)) => {
+                self.inner.close(self.link)
+            }
+            Err(error) if error.is_timeout() || error.is_io_error() || open::is_final(error) => {
+                self.inner.silent(self.link)
+            }
             Ok(_) | Err(_) => {
                 self.link.marks.answered.fetch_max(self.inner.now(), Ordering::AcqRel);
             }

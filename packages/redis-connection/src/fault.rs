@@ -11,7 +11,9 @@ pub enum UnusableAddress {
     )]
     Form,
     /// A host or a port is invalid.
-    #[error("names an invalid host or port; write HOST:PORT, separated by commas, and an IPv6 address in brackets")]
+    #[error(
+        "names an invalid host or port; write HOST:PORT, separated by commas, and an IPv6 address in brackets"
+    )]
     Host,
     /// It names too many hosts.
     #[error("names more than {0} hosts; a few of them are enough")]

@@ -7,8 +7,8 @@ use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline, RedisError, RedisFuture,
-    RedisResult, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo as _, Pipeline,
+    RedisError, RedisFuture, RedisResult, TlsMode, Value,
 };
 
 use crate::access::Loaded;
@@ -144,8 +144,12 @@ pub(crate) async fn primary_of(sentinels: &[Host], primary: &str, loaded: &Loade
 }
 
 /// Waits for `asking`, for `patience` at most.
-pub(crate) async fn within<T>(patience: Duration, asking: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-    let late = |_| RedisError::from(std::io::Error::new(std::io::ErrorKind::TimedOut, "Redis does not answer"));
+pub(crate) async fn within<T>(
+    patience: Duration,
+    asking: impl Future<Output = RedisResult<T>>,
+) -> RedisResult<T> {
+    let late =
+        |_| RedisError::from(std::io::Error::new(std::io::ErrorKind::TimedOut, "Redis does not answer"));
     tokio::time::timeout(patience, asking).await.map_err(late)?
 }
 

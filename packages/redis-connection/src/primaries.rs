@@ -47,7 +47,9 @@ impl Primaries {
         let loaded = open::load(address).await?;
         let clients = match &address.form {
             Form::One(one) => vec![loaded.client(one.clone())?],
-            Form::Sentinels { sentinels, primary } => vec![open::primary_of(sentinels, primary, &loaded).await?],
+            Form::Sentinels { sentinels, primary } => {
+                vec![open::primary_of(sentinels, primary, &loaded).await?]
+            }
             Form::Cluster(nodes) => {
                 let encrypted = loaded.certificates.is_some();
                 let mut last = None;
@@ -66,9 +68,11 @@ impl Primaries {
                 let Some((slots, asked)) = found else {
                     return Err(last.unwrap_or_else(|| std::io::Error::other("no node to ask").into()));
                 };
-                let named = |(host, port): (Option<String>, u16)| (host.unwrap_or_else(|| asked.name.clone()), port);
+                let named =
+                    |(host, port): (Option<String>, u16)| (host.unwrap_or_else(|| asked.name.clone()), port);
                 let primaries: BTreeSet<(String, u16)> = slots.into_iter().map(named).collect();
-                let client = |(name, port)| loaded.client(crate::hosts::Host { name, port }.address(encrypted));
+                let client =
+                    |(name, port)| loaded.client(crate::hosts::Host { name, port }.address(encrypted));
                 primaries.into_iter().map(client).collect::<RedisResult<_>>()?
             }
         };
@@ -83,7 +87,9 @@ impl Primaries {
     pub async fn are_current(&self) -> RedisResult<bool> {
         match self.address.form {
             Form::One(_) => Ok(true),
-            Form::Sentinels { .. } | Form::Cluster(_) => Ok(Self::of(&self.address).await?.names == self.names),
+            Form::Sentinels { .. } | Form::Cluster(_) => {
+                Ok(Self::of(&self.address).await?.names == self.names)
+            }
         }
     }
 
@@ -133,7 +139,9 @@ impl Primaries {
         let mut slots = Vec::new();
         for connection in connections.iter_mut().filter(|_| self.is_cluster()) {
             let nodes: String = redis::cmd("CLUSTER").arg("NODES").query_async(connection).await?;
-            let own = nodes.lines().find(|line| line.split(' ').nth(2).is_some_and(|flags| flags.contains("myself")));
+            let own = nodes
+                .lines()
+                .find(|line| line.split(' ').nth(2).is_some_and(|flags| flags.contains("myself")));
             let own = own.unwrap_or_default();
             // After the eight fields of the server itself come its slots.
             slots.push(own.split(' ').skip(8).collect::<Vec<_>>().join(" "));
@@ -153,13 +161,17 @@ async fn slots_of(client: &Client) -> RedisResult<Vec<(Option<String>, u16)>> {
         let Some(Value::Int(port)) = node.get(1) else { continue };
         let Ok(port) = u16::try_from(*port) else { continue };
         let host = match node.first() {
-            Some(Value::BulkString(host)) if !host.is_empty() => Some(String::from_utf8_lossy(host).into_owned()),
+            Some(Value::BulkString(host)) if !host.is_empty() => {
+                Some(String::from_utf8_lossy(host).into_owned())
+            }
             Some(Value::SimpleString(host)) if !host.is_empty() => Some(host.clone()),
             Some(_) | None => None,
         };
         // `?` is a server whose name is not known.
         if host.as_deref() == Some("?") {
-            return Err(std::io::Error::other("the cluster does not know the name of one of its servers").into());
+            return Err(
+                std::io::Error::other("the cluster does not know the name of one of its servers").into()
+            );
         }
         primaries.push((host, port));
     }

@@ -49,14 +49,19 @@ impl RedisCluster {
             cluster.servers[0].cli(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
         settled("every server knows the others", || {
-            cluster.servers.iter().all(|server| server.cli(&["CLUSTER", "NODES"]).matches(" connected").count() == 6)
+            cluster
+                .servers
+                .iter()
+                .all(|server| server.cli(&["CLUSTER", "NODES"]).matches(" connected").count() == 6)
         });
         for (replica, primary) in replicas.iter().zip(primaries) {
             replica.cli(&["CLUSTER", "REPLICATE", &primary.cli(&["CLUSTER", "MYID"])]);
         }
         settled("the cluster serves all slots, and each primary has a replica", || {
             cluster.servers.iter().all(|server| server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok"))
-                && primaries.iter().all(|server| server.cli(&["INFO", "replication"]).contains("state=online"))
+                && primaries
+                    .iter()
+                    .all(|server| server.cli(&["INFO", "replication"]).contains("state=online"))
                 && cluster.servers[0].cli(&["CLUSTER", "SLOTS"]).matches("127.0.0.1").count() == 6
         });
         cluster
@@ -118,7 +123,8 @@ impl RedisCluster {
             .expect("there is another primary");
         let (from, to) = (self.server(from).address(), self.server(to).address());
         let ask = |at: SocketAddr, arguments: &[&str]| {
-            let server = self.servers.iter().find(|server| server.address() == at).expect("one of the servers");
+            let server =
+                self.servers.iter().find(|server| server.address() == at).expect("one of the servers");
             server.cli(arguments)
         };
         let text = slot.to_string();
@@ -129,7 +135,9 @@ impl RedisCluster {
         let move_key = |key: &str| ask(from, &["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
         move_key(key);
         half_way();
-        for rest in ask(from, &["CLUSTER", "GETKEYSINSLOT", &text, "1000"]).lines().filter(|key| !key.is_empty()) {
+        for rest in
+            ask(from, &["CLUSTER", "GETKEYSINSLOT", &text, "1000"]).lines().filter(|key| !key.is_empty())
+        {
             move_key(rest);
         }
         for at in [to, from] {

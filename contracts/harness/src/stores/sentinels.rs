@@ -43,7 +43,11 @@ impl RedisSentinels {
             RedisServer::start(|_, port, _| {
                 let mut arguments = vec!["--port".to_owned(), port.number().to_string()];
                 if let Some(primary) = of {
-                    arguments.extend(["--replicaof".to_owned(), "127.0.0.1".to_owned(), primary.port().to_string()]);
+                    arguments.extend([
+                        "--replicaof".to_owned(),
+                        "127.0.0.1".to_owned(),
+                        primary.port().to_string(),
+                    ]);
                 }
                 // A replica that begins gets its data at once.
                 arguments.extend(["--repl-diskless-sync-delay", "0"].map(str::to_owned));

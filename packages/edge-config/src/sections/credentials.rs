@@ -29,8 +29,11 @@ const CHECK_CACHE: Duration = Duration::from_millis(1_000);
 const MAX_CHECK_CACHE_MS: u64 = 5_000;
 
 /// How an address of a Redis may begin: one server, sentinels, or a cluster; with TLS, and without.
-const REDIS: [(&str, &str); 3] =
-    [("rediss://", "redis://"), ("rediss+sentinel://", "redis+sentinel://"), ("rediss+cluster://", "redis+cluster://")];
+const REDIS: [(&str, &str); 3] = [
+    ("rediss://", "redis://"),
+    ("rediss+sentinel://", "redis+sentinel://"),
+    ("rediss+cluster://", "redis+cluster://"),
+];
 
 /// The farthest reach of the hosts in a Redis address, given without its `redis://`.
 fn redis_reach(rest: &str) -> Reach {

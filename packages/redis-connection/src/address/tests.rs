@@ -13,9 +13,15 @@ fn sentinels_have_a_name_for_the_primary_and_users_of_their_own() {
     let text = "redis+sentinel://us%40er:pass%2Fword@one:1,two/my%20primary/3?sentinel_user=watch&sentinel_password=w%26d";
     let Address { form, access } = read(text).unwrap();
     let Form::Sentinels { sentinels, primary } = form else { panic!("another form") };
-    assert_eq!((names(&sentinels), primary.as_str()), (vec!["one:1".to_owned(), "two:26379".to_owned()], "my primary"));
+    assert_eq!(
+        (names(&sentinels), primary.as_str()),
+        (vec!["one:1".to_owned(), "two:26379".to_owned()], "my primary")
+    );
     let settings = &access.settings;
-    assert_eq!((settings.username(), settings.password(), settings.db()), (Some("us@er"), Some("pass/word"), 3));
+    assert_eq!(
+        (settings.username(), settings.password(), settings.db()),
+        (Some("us@er"), Some("pass/word"), 3)
+    );
     assert!(access.tls.is_none());
     let loaded = access.load().unwrap();
     assert_eq!((loaded.sentinel.username(), loaded.sentinel.password()), (Some("watch"), Some("w&d")));
@@ -51,7 +57,10 @@ fn a_mistake_is_named_without_the_address() {
         ("redis+cluster://:hunter2@one/1", UnusableAddress::Database),
         ("redis+cluster://:hunter2@one?x=1", UnusableAddress::Parameter("x".to_owned())),
         ("redis+cluster://:hunter2@one?sentinel_user=u", UnusableAddress::Parameter("sentinel_…".to_owned())),
-        ("redis+cluster://:hunter2@one?password_file=/f", UnusableAddress::Parameter("password_file".to_owned())),
+        (
+            "redis+cluster://:hunter2@one?password_file=/f",
+            UnusableAddress::Parameter("password_file".to_owned()),
+        ),
         ("redis://:hunter2@one?ca=/ca.pem", UnusableAddress::Unencrypted),
         ("rediss://:hunter2@one?ca=", UnusableAddress::Parameter("ca".to_owned())),
         ("rediss://:hunter2@one?ca=/a&ca=/b", UnusableAddress::Parameter("ca".to_owned())),
@@ -77,7 +86,10 @@ fn files_are_read_when_they_are_used_and_a_fault_names_them() {
         std::fs::write(&file, text).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    let text = format!("redis+sentinel://user@one/name?password_file={0}&sentinel_password_file={0}", file.display());
+    let text = format!(
+        "redis+sentinel://user@one/name?password_file={0}&sentinel_password_file={0}",
+        file.display()
+    );
     write("first\n", 0o600);
     let address = Address::parse(&text).unwrap();
     let first = address.access.load().unwrap();

@@ -82,7 +82,8 @@ impl Store {
     fn names(&self, session: SessionId) -> [String; 2] {
         let prefix = &self.prefix;
         let key = format!("{prefix}{session}");
-        let has_tag = prefix.split_once('{').is_some_and(|(_, rest)| rest.find('}').is_some_and(|end| end > 0));
+        let has_tag =
+            prefix.split_once('{').is_some_and(|(_, rest)| rest.find('}').is_some_and(|end| end > 0));
         let aside = if self.redis.is_cluster() && !has_tag {
             format!("{{{key}}}{ASIDE}")
         } else {
