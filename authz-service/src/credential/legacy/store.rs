@@ -3,8 +3,9 @@
 //!
 //! Each request costs one `GET`, which is never cached: an ended session is refused at once. The wait is
 //! bounded in total, connecting included. A connection that has been silent for a second is dropped and a
-//! new one opened, so a peer that vanished silently costs a second and not a TCP timeout. While Redis is slow, [`places`](crate::credential::places) decides which requests may query it: made-up
-//! tokens leave half of the places to real sessions.
+//! new one opened, so a peer that vanished silently costs a second and not a TCP timeout. While Redis is slow,
+//! [`places`](crate::credential::places) decides which requests may query it: made-up tokens leave half of the places to
+//! real sessions.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
