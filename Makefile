@@ -29,7 +29,7 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 
 .PHONY: setup
-setup: $(TOOLS)/python.done $(TOOLS)/rust.done $(TOOLS)/debian.done ## Install what the other targets need
+setup: $(TOOLS)/python.done $(TOOLS)/rust.done $(TOOLS)/debian.done $(TOOLS)/node.done ## Install what the other targets need
 
 $(TOOLS)/python.done: tools/python/requirements.txt tools/setup/python
 	@tools/setup/python "$(VENV)" $<
@@ -43,6 +43,11 @@ $(TOOLS)/rust.done: rust-toolchain.toml tools/setup/rust
 $(TOOLS)/debian.done: Makefile tools/setup/debian
 	@mkdir -p $(TOOLS)
 	@tools/setup/debian $(PACKAGES)
+	@touch $@
+
+$(TOOLS)/node.done: apps/web/package-lock.json tools/setup/node
+	@mkdir -p $(TOOLS)
+	@tools/setup/node apps/web
 	@touch $@
 
 .PHONY: wasm
@@ -61,6 +66,15 @@ build: $(GUARD) ## Compile the programs of `make run`
 run: $(TOOLS)/python.done build ## Start the whole edge on embedded stores; Ctrl-C stops it
 	@exec $(TARGET)/fast/cutover run --venv "$(VENV)"
 
+.PHONY: pages
+pages: $(TOOLS)/node.done ## Build the web application into apps/web/dist
+	@npm run build --prefix apps/web --silent -- --logLevel warn
+
+.PHONY: web
+web: $(TOOLS)/python.done pages build ## Start the web application beside its API, over TLS; Ctrl-C stops it
+	@cargo build --locked --package web --profile fast
+	@exec $(TARGET)/fast/cutover run envoy/edges/web.yaml --venv "$(VENV)"
+
 .PHONY: release
 release: wasm ## Put the programs of an edge into one directory that runs anywhere, target/release-like
 	@cargo build --quiet --locked --package cutover --package comparator --package authz-service --profile fast
@@ -70,7 +84,7 @@ release: wasm ## Put the programs of an edge into one directory that runs anywhe
 GUARDED := package(contract-suite) or (package(harness) and (binary(/leases/) or binary(cors) or binary(sign_in) or binary(websocket_tokens) or binary(every_refusal) or binary(stream_ends) or binary(guard) or binary(draining) or binary(headers) or binary(header_case) or binary(paths) or binary(request_ids) or binary(names) or binary(path_agreement) or binary(route_forms) or binary(older_clients) or binary(framing) or binary(trusted_proxies) or binary(proxy_protocol) or binary(proxied_redirects) or binary(balancer) or binary(prod_attacks) or binary(observing) or test(with_leases_authorizers_are_restarted)))
 
 .PHONY: test
-test: setup wasm native ## Run every test against the real parts
+test: setup pages wasm native ## Run every test against the real parts
 	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins
 	@$(HURL_ENV) cargo nextest run --locked --workspace --exclude edge-guard --no-fail-fast
 	@$(HURL_ENV) CUTOVER_GUARD=$(NATIVE) cargo nextest run --locked --workspace --exclude edge-guard --no-fail-fast -E '$(GUARDED)'
@@ -90,7 +104,7 @@ openapi: setup wasm $(TOOLS)/openapi.done ## Lint the public OpenAPI document, t
 	@$(HURL_ENV) cargo nextest run --locked --workspace --exclude edge-guard --run-ignored only -E 'package(harness) and binary(=openapi_answers)'
 
 .PHONY: contracts
-contracts: setup wasm native openapi ## Run the tests of each promise; print promise, result and tests. P="P1 P4" narrows it
+contracts: setup pages wasm native openapi ## Run the tests of each promise; print promise, result and tests. P="P1 P4" narrows it
 	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins
 	@$(HURL_ENV) tools/contracts $(P)
 
@@ -121,4 +135,4 @@ fmt: ## Format the code
 
 .PHONY: clean
 clean: ## Remove what builds and runs leave behind
-	@rm -rf .run $(TOOLS) target
+	@rm -rf .run $(TOOLS) target apps/web/dist apps/web/node_modules

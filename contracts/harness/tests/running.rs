@@ -187,6 +187,26 @@ fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
     all_gone(&ports);
 }
 
+#[test]
+fn the_edge_of_the_web_application_runs() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (ports, pages, encrypted) = (ports(), Port::lease(), Port::lease());
+    let mut command = command(home.path(), &ports);
+    command.env("EDGE_FILE", "envoy/edges/web.yaml").env("WEB_ADDRESS", pages.address().to_string());
+    command.env("EDGE_TLS_ADDRESS", encrypted.address().to_string());
+    let build = repository().join("apps/web/dist/index.html");
+    assert!(build.exists(), "{} does not exist: `make pages` builds it", build.display());
+    let mut up = up(&mut command);
+    assert!(up.printed.contains("https://cutover.localhost:8443"), "{}", up.printed);
+    assert_eq!(Request::new(ports[0].address(), "GET", "/users/@me").send().status, 401);
+    let page = Request::new(pages.address(), "GET", "/books/1").send();
+    assert_eq!((page.status, page.text()), (200, std::fs::read_to_string(build).expect("it is readable")));
+    assert!(std::net::TcpStream::connect(encrypted.address()).is_ok());
+    signal(up.child.id(), "-INT");
+    assert!(up.child.wait().expect("it ends").success());
+    all_gone(&ports);
+}
+
 /// As with `make run | head -1`: the reader of its output is gone before there is any.
 #[test]
 fn a_run_whose_output_has_no_reader_stays_up() {

@@ -51,7 +51,7 @@ impl Home {
 #[test]
 fn the_shipped_edges_limit_what_strangers_may_try() {
     let edges = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges");
-    for name in ["dev", "prod", "coder"] {
+    for name in ["dev", "prod", "coder", "web"] {
         let file = edges.join(format!("{name}.yaml"));
         let (edge, found) = edge_config::inspect(&file, &|_| None).unwrap();
         assert_eq!(found.faults, Vec::new(), "{name}");
