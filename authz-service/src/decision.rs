@@ -203,7 +203,7 @@ mod tests {
             (token(TokenFault::WrongIssuer), "token_wrong_issuer"),
             (token(TokenFault::WrongAudience), "token_wrong_audience"),
             (token(TokenFault::Expired), "token_expired"),
-            (token(TokenFault::NotYetValid), "token_not_yet_valid"),
+            (token(TokenFault::NotYetValid(Claim::NotBefore)), "token_not_yet_valid"),
             (token(TokenFault::Inactive), "token_inactive"),
             (key(ApiKeyFault::Repeated), "api_key_repeated"),
             (key(ApiKeyFault::Key(KeyFault::Malformed)), "api_key_malformed"),

@@ -122,7 +122,7 @@ pub enum TokenFault {
     /// Past `exp` and the leeway.
     Expired,
     /// Before `nbf`, or issued in the future, by more than the leeway.
-    NotYetValid,
+    NotYetValid(Claim),
     /// The issuer says of an opaque token that it is not active: unknown, expired or revoked (RFC 7662 §2.2).
     Inactive,
 }
@@ -144,7 +144,7 @@ impl TokenFault {
             Self::WrongIssuer => "token_wrong_issuer",
             Self::WrongAudience => "token_wrong_audience",
             Self::Expired => "token_expired",
-            Self::NotYetValid => "token_not_yet_valid",
+            Self::NotYetValid(_) => "token_not_yet_valid",
             Self::Inactive => "token_inactive",
         }
     }
@@ -153,7 +153,7 @@ impl TokenFault {
     #[must_use]
     pub const fn claim(self) -> Option<Claim> {
         match self {
-            Self::ClaimMissing(claim) | Self::ClaimInvalid(claim) => Some(claim),
+            Self::ClaimMissing(claim) | Self::ClaimInvalid(claim) | Self::NotYetValid(claim) => Some(claim),
             Self::WrongAudience => Some(Claim::Audience),
             Self::WrongIssuer => Some(Claim::Issuer),
             Self::Expired => Some(Claim::Expires),
@@ -164,7 +164,6 @@ impl TokenFault {
             | Self::WrongAlgorithm
             | Self::BadSignature
             | Self::WrongClaims
-            | Self::NotYetValid
             | Self::Inactive => None,
         }
     }

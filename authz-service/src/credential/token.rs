@@ -257,9 +257,12 @@ impl SignedClaims {
         if now > self.expires.saturating_add(leeway) {
             return Err(TokenFault::Expired);
         }
-        let earliest = self.not_before.max(self.issued);
-        if earliest > now.saturating_add(leeway) {
-            return Err(TokenFault::NotYetValid);
+        let latest = now.saturating_add(leeway);
+        if self.issued > latest {
+            return Err(TokenFault::NotYetValid(Claim::Issued));
+        }
+        if self.not_before > latest {
+            return Err(TokenFault::NotYetValid(Claim::NotBefore));
         }
         Ok(&self.person)
     }

@@ -48,7 +48,8 @@ async fn audiences_and_times_one_step_beside_the_usual_ones() {
         // In some libraries 0 stands for no end at all.
         (json!({ "exp": 0 }), invalid("exp")),
         (json!({ "exp": NOW - 61 }), (401, "token_expired", "exp")),
-        (json!({ "nbf": NOW + 61 }), (401, "token_not_yet_valid", "")),
+        (json!({ "nbf": NOW + 61 }), (401, "token_not_yet_valid", "nbf")),
+        (json!({ "iat": NOW + 61 }), (401, "token_not_yet_valid", "iat")),
         (json!({ "nbf": NOW + 60 }), ok),
     ] {
         let shown: String = changes.to_string().chars().take(80).collect();

@@ -8,7 +8,7 @@ use edge_config::edge::{ClaimRules, OpaqueIssuer};
 use identity::{Person, SessionId, TenantId};
 
 use crate::credential::cache::Believed;
-use crate::credential::fault::TokenFault;
+use crate::credential::fault::{Claim, TokenFault};
 use crate::credential::places::{Fingerprint, fingerprint};
 use crate::credential::presented::Access;
 use crate::credential::queried::Found;
@@ -105,8 +105,12 @@ impl Description {
             return Err(TokenFault::Expired);
         }
         let issued = self.issued.unwrap_or(0);
-        if self.not_before.unwrap_or(0).max(issued) > now.saturating_add(leeway) {
-            return Err(TokenFault::NotYetValid);
+        let latest = now.saturating_add(leeway);
+        if issued > latest {
+            return Err(TokenFault::NotYetValid(Claim::Issued));
+        }
+        if self.not_before.is_some_and(|not_before| not_before > latest) {
+            return Err(TokenFault::NotYetValid(Claim::NotBefore));
         }
         let (person, rules) = (Arc::clone(&self.person), Arc::clone(&self.rules));
         // The endpoint is not asked again about a stream: it would need the token.

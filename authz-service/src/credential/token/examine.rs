@@ -143,11 +143,11 @@ impl Claims<'_> {
             }
             Claim::Issued => {
                 let (iat, _) = self.moments()?;
-                fits(iat.unwrap_or(0) <= now.saturating_add(leeway), TokenFault::NotYetValid)
+                fits(iat.unwrap_or(0) <= now.saturating_add(leeway), TokenFault::NotYetValid(claim))
             }
             Claim::NotBefore => {
                 let nbf = self.not_before()?.unwrap_or(0);
-                fits(nbf <= now.saturating_add(leeway), TokenFault::NotYetValid)
+                fits(nbf <= now.saturating_add(leeway), TokenFault::NotYetValid(claim))
             }
             Claim::Subject | Claim::Tenant | Claim::Session | Claim::Role | Claim::Roles | Claim::Scopes => {
                 Ok(())
