@@ -22,10 +22,9 @@ pub(crate) fn of(document: &Value) -> Vec<Operation> {
             let mut query = Vec::new();
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 let name = parameter["name"].as_str().unwrap_or_default();
-                let value = match &parameter["example"] {
-                    Value::Null => example(document, &parameter["schema"], 0),
-                    given => given.clone(),
-                };
+                let given = &parameter["example"];
+                let value =
+                    if given.is_null() { example(document, &parameter["schema"], 0) } else { given.clone() };
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 if parameter["in"] == "path" {
                     target = target.replace(&format!("{{{name}}}"), &value);
