@@ -40,6 +40,8 @@ enum Input<'a> {
     Raw(&'a [u8]),
     /// `None` stands for the usual header.
     Signed(Option<&'a [u8]>, &'a [u8]),
+    /// Good claims with these texts as subject, session and tenant.
+    Ids([&'a str; 3]),
 }
 
 fuzz_target!(|input: Input<'_>| {
@@ -61,8 +63,35 @@ fuzz_target!(|input: Input<'_>| {
                 compare(&verified, header.unwrap_or(HEADER), claims, &fixed.rules);
             }
         }
+        Input::Ids(ids) => accepts_ids(fixed, ids),
     }
 });
+
+/// A token is accepted when each of its ids is a text of 1 to 255 bytes without controls and without white space around it, and
+/// the person has these very bytes.
+fn accepts_ids(fixed: &Fixed, [subject, session, tenant]: [&str; 3]) {
+    let claims = json!({
+        "iss": fixed.rules.issuer, "aud": fixed.rules.audiences, "iat": edge::NOW, "exp": edge::NOW + 60, "role": 1,
+        "sub": subject, "sid": session, "tenantId": tenant,
+    });
+    let text = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
+    let signed = format!("{}.{}", text(HEADER), text(claims.to_string().as_bytes()));
+    let token = format!("{signed}.{}", text(fixed.pair.sign(signed.as_bytes()).as_ref()));
+    let is_id = |id: &&str| {
+        (1..=255).contains(&id.len()) && id.trim() == *id && !id.chars().any(char::is_control)
+    };
+    let verified = Unverified::read(token.as_bytes())
+        .and_then(|unverified| unverified.verify(&fixed.keys, &fixed.rules.claims));
+    assert_eq!(verified.is_ok(), [subject, session, tenant].iter().all(is_id), "{claims}");
+    let Ok(verified) = verified else { return };
+    let person = verified.check(&fixed.rules, UnixTime::from_seconds(edge::NOW)).expect("a token in its time");
+    let texts = [
+        Some(person.subject.to_string()),
+        person.session.as_ref().map(ToString::to_string),
+        person.tenant.as_ref().map(ToString::to_string),
+    ];
+    assert_eq!(texts.each_ref().map(Option::as_deref), [Some(subject), Some(session), Some(tenant)]);
+}
 
 /// The whole seconds of a time.
 fn seconds(time: &Value) -> Option<u64> {
@@ -78,8 +107,8 @@ fn compare(verified: &SignedClaims, header: &[u8], claims: &[u8], rules: &Issuer
     let claims: Value = serde_json::from_slice(claims).expect("verified claims are JSON");
     assert_eq!(Some(verified.issuer()), claims["iss"].as_str());
     assert_eq!(verified.issued(), seconds(&claims["iat"]).unwrap_or(0));
-    for seconds in [0, edge::NOW, u64::MAX / 1_000] {
-        let now = UnixTime::from_seconds(seconds);
+    for moment in [0, edge::NOW, u64::MAX / 1_000] {
+        let now = UnixTime::from_seconds(moment);
         let Ok(person) = verified.check(rules, now) else { continue };
         let is = |name: &str, id: String| {
             let said = claims[name].as_str().expect("a text");
@@ -88,14 +117,14 @@ fn compare(verified: &SignedClaims, header: &[u8], claims: &[u8], rules: &Issuer
             assert!(id == said || (said.len() == 36 && id == said.to_ascii_lowercase()), "{name}: {said:?}, {id:?}");
         };
         is("sub", person.subject.to_string());
-        is("sid", person.session.expect("it is required").to_string());
-        is("tenantId", person.tenant.to_string());
+        is("sid", person.session.as_ref().expect("it is required").to_string());
+        is("tenantId", person.tenant.as_ref().expect("it is required").to_string());
         assert_eq!(claims["role"].as_u64(), person.role.map(|role| u64::from(role.0)));
         assert!(rules.token_types.accept(header["typ"].as_str()));
         assert_eq!(claims["iss"].as_str(), Some(rules.issuer.as_str()));
         let mine = |audience: &Value| rules.audiences.iter().any(|one| audience == one);
         assert!(mine(&claims["aud"]) || claims["aud"].as_array().is_some_and(|all| all.iter().any(mine)));
         let expires = seconds(&claims["exp"]).expect("a number");
-        assert!(seconds <= expires.saturating_add(rules.leeway.as_secs()));
+        assert!(moment <= expires.saturating_add(rules.leeway.as_secs()));
     }
 }
