@@ -134,11 +134,10 @@ fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
     let mut seen = Seen { head, body: Vec::new() };
     let length = if seen.header("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {
         fill(stream, buffer, |b| {
-            if b.starts_with(b"0\r\n\r\n") {
-                Some(5)
-            } else {
-                b.windows(7).position(|w| w == b"\r\n0\r\n\r\n").map(|at| at + 7)
-            }
+            // The last chunk, then trailers, then an empty line.
+            let last =
+                if b.starts_with(b"0\r\n") { 0 } else { b.windows(5).position(|w| w == b"\r\n0\r\n")? + 2 };
+            b[last..].windows(4).position(|w| w == b"\r\n\r\n").map(|at| last + at + 4)
         })?
     } else {
         let length: usize = seen.header("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);

@@ -14,9 +14,11 @@
 
 pub mod authority;
 mod backend;
+pub mod bridge;
 mod broker;
 mod edge;
 mod edge_file;
+mod front;
 mod haproxy;
 mod legacy;
 mod parts;
@@ -35,12 +37,15 @@ use std::time::Duration;
 pub use backend::{Backend, Seen};
 pub use broker::RabbitMq;
 pub use edge::{Edge, EdgeBuilder, Part};
+pub use front::Front;
 pub use haproxy::Haproxy;
 pub use legacy::LegacySample;
 pub use parts::{envoy, guard, guard_is_native, native_guard, program, repository, venv, wasm_guard};
 pub use ports::Port;
 pub use process::{Process, Signal};
 pub use stores::{Redis, RedisCluster, RedisSentinels, RedisServer};
+pub use process::{Process, Signal, resident_mib};
+pub use stores::Redis;
 pub use waiting::{
     eventually, eventually_async, eventually_logged, eventually_some, meanwhile, pause, pause_async, within,
     within_async,
@@ -52,3 +57,9 @@ pub const IN_FORCE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The cookie with the access token, on the shipped edges.
 pub const SESSION_COOKIE: &str = "madome_access_token";
+
+/// Whether this is a thorough run (`make contracts`): its tests send more and last longer than those of `make test`.
+#[must_use]
+pub fn is_thorough() -> bool {
+    std::env::var_os("CUTOVER_THOROUGH").is_some()
+}

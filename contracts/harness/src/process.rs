@@ -90,6 +90,18 @@ impl Process {
     }
 }
 
+/// Memory of the process `id` that is in RAM now, MiB, from proc(5).
+///
+/// # Panics
+/// When there is no such process.
+#[must_use]
+pub fn resident_mib(id: u32) -> u64 {
+    let path = format!("/proc/{id}/status");
+    let status = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path} cannot be read: {e}"));
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+    kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_else(|| panic!("{path} has no VmRSS")) / 1024
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         if self.is_running() {

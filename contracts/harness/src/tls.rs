@@ -37,10 +37,22 @@ impl Tunnel {
     /// When it cannot listen, or a certificate cannot be read.
     #[must_use]
     pub fn presenting(edge: SocketAddr, certificate: &Path, own: Option<&Pair>) -> Self {
+        Self::through(edge, connector_with(certificate, &[], own))
+    }
+
+    /// The same, where the handshake agrees upon one of `protocols` (ALPN).
+    ///
+    /// # Panics
+    /// When it cannot listen, or the certificate cannot be read.
+    #[must_use]
+    pub fn speaking(edge: SocketAddr, certificate: &Path, protocols: &[&str]) -> Self {
+        Self::through(edge, connector(certificate, protocols))
+    }
+
+    fn through(edge: SocketAddr, connector: TlsConnector) -> Self {
         let port = Port::lease();
         let listener = std::net::TcpListener::bind(port.address()).expect("a leased port can be bound");
         listener.set_nonblocking(true).expect("it can be set");
-        let connector = connector_with(certificate, &[], own);
         std::thread::spawn(move || {
             let runtime = runtime();
             runtime.block_on(async move {
@@ -176,7 +188,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn name() -> ServerName<'static> {
+pub(crate) fn name() -> ServerName<'static> {
     ServerName::try_from("localhost").expect("it is a name")
 }
 
@@ -184,7 +196,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn connector(certificate: &Path, protocols: &[&str]) -> TlsConnector {
+pub(crate) fn connector(certificate: &Path, protocols: &[&str]) -> TlsConnector {
     connector_with(certificate, protocols, None)
 }
 

@@ -275,6 +275,15 @@ impl Connection {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
+    /// All bytes up to and including the first `end`.
+    ///
+    /// # Errors
+    /// The connection ended before that.
+    pub fn read_until(&mut self, end: &[u8]) -> io::Result<Vec<u8>> {
+        let at = self.until(0, end)? + end.len();
+        Ok(self.buffer.drain(..at).collect())
+    }
+
     /// All remaining bytes until the peer closes the connection; an error ends it, too.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.more().is_ok_and(|count| count > 0) {}

@@ -2,10 +2,8 @@
 //! the same request, and the client the same answer; only hop-by-hop framing may differ.
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "tests fail by panicking")]
 
-use harness::authority::Authority;
-use harness::terminator::Terminator;
-use harness::wire::{Answer, Connection, Request};
-use harness::{Backend, Edge, Part, Seen};
+use harness::wire::{Answer, Connection, Request, h2};
+use harness::{Backend, Edge, Front, Part, Seen};
 
 /// An edge with a public route for every method, in front of `backend`. Nothing needs a decision, so the
 /// authorizer is left out.
@@ -13,26 +11,6 @@ fn edge_before(backend: &Backend) -> Edge {
     let open =
         "routes:\n  - { name: open, host: api, prefix: /open, policy: public, to: legacy, answers: auth }\n";
     Edge::dev().replace("routes:\n", open).every_backend(backend.address()).without(Part::Authz).start()
-}
-
-/// The same edge twice: it reaches `backend` in the clear, and over TLS.
-fn both_before(backend: &Backend) -> [(Edge, Option<Terminator>); 2] {
-    let directory = tempfile::tempdir().expect("a directory").keep();
-    let authority = Authority::new();
-    authority.write(&directory.join("ca.pem"));
-    let pair = authority.issue(&directory, "legacy", "127.0.0.1");
-    let server = Terminator::before(backend.address(), &pair, &["http/1.1"], None);
-    let clear = "    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n";
-    let ca = directory.join("ca.pem");
-    let tls =
-        format!("    address: \"https://{}\"\n    tls:\n      ca: {}\n", server.address(), ca.display());
-    let encrypted = Edge::dev()
-        .with_open_route()
-        .replace(clear, &tls)
-        .every_backend(backend.address())
-        .without(Part::Authz)
-        .start();
-    [(edge_before(backend), None), (encrypted, Some(server))]
 }
 
 /// What the edge adds to a request on a public route, and nothing else.
@@ -83,6 +61,14 @@ fn end_to_end_request(seen: &Seen) -> (String, Vec<String>) {
     (seen.request_line(), lines.map(str::to_owned).collect())
 }
 
+/// A known limit: HTTP/2 may split a `Cookie` into lines (RFC 9113 §8.2.3). Envoy joins them, and writes the one line last.
+fn with_cookies_last((line, lines): (String, Vec<String>)) -> (String, Vec<String>) {
+    let is_cookie = |line: &String| line.to_lowercase().starts_with("cookie:");
+    let (cookies, mut others): (Vec<String>, Vec<String>) = lines.into_iter().partition(is_cookie);
+    others.extend(cookies);
+    (line, others)
+}
+
 /// A chunked body without its chunk sizes.
 fn dechunked(seen: &Seen) -> Vec<u8> {
     if seen.header("transfer-encoding").is_none() {
@@ -102,33 +88,35 @@ fn dechunked(seen: &Seen) -> Vec<u8> {
     out
 }
 
-fn compare(edge: &Edge, backend: &Backend, request: impl Fn(std::net::SocketAddr) -> Request, what: &str) {
-    let direct = request(backend.address()).send();
+fn compare(front: &Front, backend: &Backend, request: impl Fn(std::net::SocketAddr) -> Request, what: &str) {
+    let what = format!("{what}, {}", front.name);
+    let direct = request(front.direct).send();
     let direct_seen = backend.last();
-    let through = request(edge.public()).send();
+    let through = request(front.through).send();
     let through_seen = backend.last();
     let through = without_added_date(end_to_end_answer(&through), &direct);
     let direct = end_to_end_answer(&direct);
+    let (seen, expected) = (end_to_end_request(&through_seen), end_to_end_request(&direct_seen));
+    let expected = if front.is_http2 { with_cookies_last(expected) } else { expected };
     assert_eq!(through.differences_from(&direct), [""; 0], "the answer changed: {what}");
     assert_eq!(through, direct, "the answer changed: {what}");
-    assert_eq!(
-        end_to_end_request(&through_seen),
-        end_to_end_request(&direct_seen),
-        "the request changed: {what}"
-    );
+    assert_eq!(seen, expected, "the request changed: {what}");
     assert_eq!(dechunked(&through_seen), dechunked(&direct_seen), "the request's body changed: {what}");
 }
 
 #[test]
 fn requests_arrive_as_they_were_sent() {
     let backend = Backend::plain();
-    for (edge, tls) in &both_before(&backend) {
-        requests_arrive(&backend, edge);
-        assert!(tls.as_ref().is_none_or(|server| !server.seen().is_empty()), "it is reached over TLS");
+    for front in &Front::all(backend.address()) {
+        requests_arrive(&backend, front);
+        front.assert_used();
     }
 }
 
-fn requests_arrive(backend: &Backend, edge: &Edge) {
+/// A target that no URL may have. The library of the HTTP/2 fronts sends none such; [`odd_targets_pass_over_http_2`] does.
+const ODD_TARGET: &str = "/open/a|b^c`{}\"<>";
+
+fn requests_arrive(backend: &Backend, edge: &Front) {
     let targets = [
         "/open",
         "/open/",
@@ -145,9 +133,9 @@ fn requests_arrive(backend: &Backend, edge: &Edge) {
         "/open?a=b&a=c&%20",
         "/open/%zz",
         "/open/%252e%252e/x",
-        "/open/a|b^c`{}\"<>",
+        "/open/a|b^c{}\"",
     ];
-    for target in targets {
+    for target in targets.into_iter().chain((!edge.is_http2).then_some(ODD_TARGET)) {
         compare(edge, backend, |to| Request::new(to, "GET", target).host("localhost"), target);
     }
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"] {
@@ -181,6 +169,19 @@ fn requests_arrive(backend: &Backend, edge: &Edge) {
         |to| Request::new(to, "POST", "/open").host("localhost").body(""),
         "an empty body",
     );
+}
+
+#[test]
+fn odd_targets_pass_over_http_2() {
+    let backend = Backend::plain();
+    for front in Front::balanced(backend.address()) {
+        let mut connection = h2::Connection::open(front.http2).expect("haproxy listens");
+        for target in [ODD_TARGET, "/open?a=`<>", "/open/%zz?%"] {
+            let outcome = connection.ask(&h2::headers("GET", "localhost", target));
+            assert_eq!(outcome.status(), Some(200), "{target}: {outcome:?}");
+            assert_eq!(backend.last().request_line(), format!("GET {target} HTTP/1.1"));
+        }
+    }
 }
 
 #[test]
@@ -235,7 +236,7 @@ fn answers_arrive_as_they_were_sent() {
         }
         guard.1.clone()
     });
-    for (edge, tls) in &both_before(&backend) {
+    for edge in &Front::all(backend.address()) {
         for (what, answer) in answers {
             sender.send(answer.to_vec()).expect("the backend listens");
             compare(edge, &backend, |to| Request::new(to, "GET", "/open").host("localhost"), what);
@@ -245,7 +246,7 @@ fn answers_arrive_as_they_were_sent() {
             .send(b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nX-A: b\r\n\r\n".to_vec())
             .expect("the backend listens");
         compare(edge, &backend, |to| Request::new(to, "HEAD", "/open").host("localhost"), "HEAD");
-        assert!(tls.as_ref().is_none_or(|server| !server.seen().is_empty()), "it is reached over TLS");
+        edge.assert_used();
     }
 }
 
@@ -266,12 +267,37 @@ fn an_absent_reason_becomes_the_standard_one() {
     assert_eq!(edge.get("/open").send().status_line, b"HTTP/1.1 404 Not Found");
 }
 
-/// A known limit: the edge drops all parts of an answer but the head and body of the final one.
+/// Trailers are part of a message, in both directions and on every front. Their names reach the other side in lower case.
 #[test]
-fn trailers_and_interim_answers_end_at_the_edge() {
+fn trailers_arrive() {
     let backend = Backend::answering(
-        "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n\
-         HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-trailer: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTrailer: Server-Timing\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\
+         server-timing: db;dur=53\r\nx-end: a\r\nx-end: b\r\n\r\n",
+    );
+    for front in Front::all(backend.address()) {
+        let lines = "transfer-encoding: chunked\r\nte: trailers\r\nTrailer: x-sum";
+        let request = format!(
+            "POST /open HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 0a  b\r\nx-sum: 1\r\n\r\n"
+        );
+        let mut connection = Connection::open(front.through).expect("it listens");
+        connection.write(request.as_bytes()).expect("it reads");
+        let all = connection.read_until(b"x-end: b\r\n\r\n").expect("an answer with trailers");
+        let all = String::from_utf8_lossy(&all).into_owned();
+        assert!(all.starts_with("HTTP/1.1 200 OK\r\n"), "{}: {all}", front.name);
+        let end = "2\r\nhi\r\n0\r\nserver-timing: db;dur=53\r\nx-end: a\r\nx-end: b\r\n\r\n";
+        assert!(all.ends_with(end), "{}: {all}", front.name);
+        let seen = String::from_utf8_lossy(&backend.last().body).into_owned();
+        assert_eq!(seen, "3\r\nabc\r\n0\r\nx-sum: 0a  b\r\nx-sum: 1\r\n\r\n", "{}", front.name);
+        assert_eq!(backend.last().header("trailer").as_deref(), Some("x-sum"), "{}", front.name);
+    }
+}
+
+/// A known limit: interim answers end at the edge, which answers `Expect: 100-continue` itself. A decision may need the whole
+/// body (signed requests, webhooks): a client that waited for the backend's word would wait for ever.
+#[test]
+fn interim_answers_end_at_the_edge() {
+    let backend = Backend::answering(
+        "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
     );
     let edge = edge_before(&backend);
     let mut connection = Connection::open(edge.public()).expect("the edge listens");
@@ -280,7 +306,7 @@ fn trailers_and_interim_answers_end_at_the_edge() {
     connection.write(&request.body("x").bytes()).expect("the edge reads");
     let all = String::from_utf8(connection.rest()).expect("the answer is text");
     assert!(all.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), "{all}");
-    assert!(!all.contains("103") && !all.contains("x-trailer"), "{all}");
+    assert!(!all.contains("103"), "{all}");
     assert_eq!(backend.last().header("expect"), None);
 }
 
@@ -291,8 +317,8 @@ fn large_bodies_pass_both_ways() {
     let answer =
         [format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n").into_bytes(), body.clone()].concat();
     let backend = Backend::answering(answer);
-    for (edge, _tls) in &both_before(&backend) {
-        let through = Request::new(edge.public(), "POST", "/open").host("localhost").body(&body).send();
+    for front in [Front::clear(backend.address()), Front::before_tls(backend.address())] {
+        let through = Request::new(front.through, "POST", "/open").host("localhost").body(&body).send();
         assert!(through.body == body, "the answer's body changed on its way");
         assert!(backend.last().body == body, "the request's body changed on its way");
     }

@@ -267,7 +267,7 @@ fn nothing_forged_arrives_behind_the_proxy_protocol() {
                 assert_eq!(outcome, received(client, "http"), "{spelling} from {source}");
                 let mut seen = backend.last();
                 seen.head = String::from_utf8_lossy(&seen.head).replace(client, "127.0.0.1").into_bytes();
-                assert_only_own(&seen, &format!("{spelling} from {source}"));
+                assert_only_own(&seen, ("127.0.0.1", "http"), &format!("{spelling} from {source}"));
             }
         }
     }

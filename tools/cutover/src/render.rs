@@ -200,9 +200,10 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
         secrets.extend(identity.secrets());
     }
     let mut whole_clusters = vec![whole_authorizer];
+    let trailers = second_wall::of_trailers(edge);
     for (name, backend) in &edge.backends {
-        clusters.push(cluster::backend(name, backend, Some(&paths.directory))?);
-        whole_clusters.push(cluster::backend(name, backend, None)?);
+        clusters.push(cluster::backend(name, backend, &trailers, Some(&paths.directory))?);
+        whole_clusters.push(cluster::backend(name, backend, &trailers, None)?);
         secrets.extend(upstream_tls::secrets(name, backend)?);
     }
     let mut others: Vec<Value> = Vec::new();

@@ -2,14 +2,19 @@
 
 use harness::Seen;
 
+/// The client that a backend must read about: address and scheme.
+pub(crate) type Client<'a> = (&'a str, &'a str);
+
 /// Names as the edge itself writes them on a public route to the legacy, with their values.
-const OWN: [(&str, &str); 5] = [
-    ("x-madome-gw", "1"),
-    ("x-madome-public", "1"),
-    ("x-madome-public-access", "true"),
-    ("x-forwarded-for", "127.0.0.1"),
-    ("x-forwarded-proto", "http"),
-];
+fn own((address, scheme): Client<'_>) -> [(&'static str, &str); 5] {
+    [
+        ("x-madome-gw", "1"),
+        ("x-madome-public", "1"),
+        ("x-madome-public-access", "true"),
+        ("x-forwarded-for", address),
+        ("x-forwarded-proto", scheme),
+    ]
+}
 
 /// Headers that only the edge may set.
 pub(crate) const RESERVED: [&str; 48] = [
@@ -71,17 +76,18 @@ fn is_reserved(name: &str) -> bool {
 }
 
 /// The backend sees the reserved names that the edge wrote, once each, and no others.
-pub(crate) fn assert_only_own(seen: &Seen, what: &str) {
-    assert_own_names(seen, what);
+pub(crate) fn assert_only_own(seen: &Seen, client: Client<'_>, what: &str) {
+    assert_own_names(seen, client, what);
     assert!(!String::from_utf8_lossy(&seen.head).contains("forged"), "{what}: {seen:?}");
 }
 
-pub(crate) fn assert_own_names(seen: &Seen, what: &str) {
-    for (name, value) in OWN {
+pub(crate) fn assert_own_names(seen: &Seen, client: Client<'_>, what: &str) {
+    let own = own(client);
+    for (name, value) in own {
         assert_eq!(seen.all(name), [value], "{what}: {name}");
     }
     for name in seen.names().iter().filter(|name| is_reserved(name)) {
         // Envoy may keep the spelling in which a client wrote a name; the value is the edge's all the same.
-        assert!(OWN.iter().any(|(own, _)| name.eq_ignore_ascii_case(own)), "{what}: {name} arrived");
+        assert!(own.iter().any(|(own, _)| name.eq_ignore_ascii_case(own)), "{what}: {name} arrived");
     }
 }

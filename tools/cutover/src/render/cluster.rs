@@ -33,10 +33,11 @@ pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     Ok(cluster)
 }
 
-/// `directory` is the one in which Envoy watches the files of certificates; without one the cluster is in one piece.
+/// `trailers` is the filter that removes reserved names from trailers. `directory` is the one in which Envoy watches the files of certificates; without one the cluster is in one piece.
 pub(super) fn backend(
     name: &str,
     backend: &Backend,
+    trailers: &Value,
     directory: Option<&Path>,
 ) -> Result<Value, TemplateError> {
     let mut cluster = template::cluster()?;
@@ -56,6 +57,7 @@ pub(super) fn backend(
     let common = format!("{options}/common_http_protocol_options");
     fill(&mut cluster, NAME, &format!("{common}/max_headers_count"), json!(headers))?;
     fill(&mut cluster, NAME, &format!("{common}/max_response_headers_kb"), json!(header_kib))?;
+    fill(&mut cluster, NAME, &format!("{options}/http_filters/0/typed_config"), trailers.clone())?;
     // Finds a connection whose other end is gone without having closed it.
     let keepalive = json!({ "interval": "30s", "timeout": "5s", "connection_idle_interval": "5s" });
     let http2 = json!({ "connection_keepalive": keepalive });

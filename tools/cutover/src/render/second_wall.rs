@@ -19,12 +19,24 @@ pub(super) fn filter(edge: &Edge) -> Value {
     mutations.push(json!({ "append": header(headers::NAVIGATION, navigation) }));
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-        // Trailers reach an HTTP/2 backend; the guard never receives them.
+        // Trailers reach backends; the guard never receives them.
         "mutations": { "request_mutations": mutations, "request_trailers_mutations": trailers(edge) },
     })
 }
 
-/// Removes every reserved name from trailers: they reach an HTTP/2 backend, and the guard never receives them.
+/// The filter of a backend's cluster that removes reserved names from the trailers of every request, also of one that a lease
+/// has led past the second wall, and every name that a program could fold into a reserved one, as CGI folds names.
+pub(super) fn of_trailers(edge: &Edge) -> Value {
+    let mut mutations = trailers(edge);
+    let odd = json!({ "safe_regex": { "regex": ".*[^0-9a-z-].*" } });
+    mutations.push(json!({ "remove_on_match": { "key_matcher": odd } }));
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        "mutations": { "request_trailers_mutations": mutations },
+    })
+}
+
+/// Removes every reserved name from trailers, which the guard never receives.
 ///
 /// Two edge files that reserve the same names have the same bytes here, so that neither another order nor a name that a
 /// prefix covers replaces the filter chain.
