@@ -1,110 +1,124 @@
 //! P1, the other side: what Envoy itself changes about a request, name by name. Each is a known limit (ARCHITECTURE, P1), and
 //! everything that is not listed here passes as it came (`bytes.rs`).
 
+#[path = "bytes_changed/names.rs"]
+mod names;
+
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use harness::{Backend, Edge, Part};
+
+use names::NAMES;
 
 fn edge_before(backend: &Backend) -> Edge {
     Edge::dev().with_open_route().every_backend(backend.address()).without(Part::Authz).start()
 }
 
-/// Two lines of one name arrive as two, unless Envoy keeps a single value for the name: then they arrive as one, joined by a
-/// comma, which means the same (RFC 9110 §5.3).
+/// A request with one line of each name arrives as it came; so does an answer. Two lines arrive as two, unless Envoy keeps a
+/// single value for the name: then they arrive as one, joined by a comma, which means the same (RFC 9110 §5.3). No setting of
+/// Envoy keeps them apart.
 #[test]
-fn lines_of_these_names_are_joined() {
+fn lines_of_these_names_are_joined_and_no_other_is_changed() {
     let backend = Backend::plain();
     let edge = edge_before(&backend);
-    let names = [
-        "Accept",
-        "Accept-Encoding",
-        "Accept-Language",
-        "Access-Control-Request-Headers",
-        "Access-Control-Request-Method",
-        "Authorization",
-        "Cache-Control",
-        "Content-Encoding",
-        "Content-Language",
-        "Content-Type",
-        "DNT",
-        "From",
-        "Grpc-Timeout",
-        "If-Match",
-        "If-Modified-Since",
-        "If-None-Match",
-        "If-Range",
-        "If-Unmodified-Since",
-        "Max-Forwards",
-        "Origin",
-        "Pragma",
-        "Prefer",
-        "Priority",
-        "Range",
-        "Sec-Fetch-Mode",
-        "Sec-Fetch-Site",
-        "Traceparent",
-        "Tracestate",
-        "User-Agent",
-        "Via",
-        "Warning",
-        "X-Any",
-        "X-Requested-With",
-        "Grpc-Accept-Encoding",
-        "Grpc-Status",
-        "Grpc-Message",
-        "Capsule-Protocol",
-        "X-Client-Trace-Id",
-        "X-B3-TraceId",
-        "Sec-WebSocket-Key",
-        "Sec-WebSocket-Protocol",
-        "Accept-Charset",
-        "Content-Disposition",
-        "Content-Range",
-        "Date",
-        "Link",
-        "Location",
-        "Server",
-        "Set-Cookie",
-        "Vary",
-        "Proxy-Status",
-    ];
     let mut joined = BTreeSet::new();
-    for name in names {
-        let answer = edge.get("/open").header(name, "a").header(name, "b").send();
+    for name in NAMES {
+        // A value that each of them may have.
+        let of = |number: u8| format!("https://app.test/{number}");
+        assert_eq!(edge.get("/open").header(name, of(1)).send().status, 200, "{name}");
+        assert_eq!(backend.last().all(name), [of(1)], "{name}: a single line");
+        assert!(backend.last().names().contains(&name.to_owned()), "{name}: its case");
+        let answer = edge.get("/open").header(name, of(1)).header(name, of(2)).send();
         assert_eq!(answer.status, 200, "{name}");
         match backend.last().all(name).as_slice() {
-            [one] if one.replace(", ", ",") == "a,b" => {
+            [one] if one.replace(", ", ",") == format!("{},{}", of(1), of(2)) => {
                 joined.insert(name);
             }
-            both => assert_eq!(both, ["a", "b"], "{name}: neither two lines nor one"),
+            both => assert_eq!(both, [of(1), of(2)], "{name}: neither two lines nor one"),
         }
     }
-    assert_eq!(
-        joined,
-        BTreeSet::from([
-            "Accept",
-            "Accept-Encoding",
-            "Access-Control-Request-Headers",
-            "Access-Control-Request-Method",
-            "Authorization",
-            "Cache-Control",
-            "Content-Encoding",
-            "Content-Type",
-            "Grpc-Accept-Encoding",
-            "Grpc-Timeout",
-            "If-Match",
-            "If-Modified-Since",
-            "If-None-Match",
-            "If-Range",
-            "If-Unmodified-Since",
-            "Origin",
-            "Pragma",
-            "Proxy-Status",
-            "User-Agent",
-            "Via",
-            "X-Client-Trace-Id",
-        ])
-    );
+    assert_eq!(joined, BTreeSet::from(JOINED));
+}
+
+/// The names of which Envoy joins the lines of a request.
+const JOINED: [&str; 21] = [
+    "Accept",
+    "Accept-Encoding",
+    "Access-Control-Request-Headers",
+    "Access-Control-Request-Method",
+    "Authorization",
+    "Cache-Control",
+    "Content-Encoding",
+    "Content-Type",
+    "Grpc-Accept-Encoding",
+    "Grpc-Timeout",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "If-Unmodified-Since",
+    "Origin",
+    "Pragma",
+    "Proxy-Status",
+    "User-Agent",
+    "Via",
+    "X-Client-Trace-Id",
+];
+
+/// The names of which Envoy joins the lines of an answer.
+const JOINED_IN_ANSWERS: [&str; 0] = [];
+
+#[test]
+fn lines_of_these_names_are_joined_in_answers_and_no_other_is_changed() {
+    let name = Arc::new(Mutex::new((String::new(), 1)));
+    let asked = Arc::clone(&name);
+    let backend = Backend::with(move |_| {
+        let (name, count) = asked.lock().map(|one| one.clone()).unwrap_or_default();
+        let lines: String =
+            (0..count).map(|number| format!("{name}: https://app.test/{number}\r\n")).collect();
+        format!("HTTP/1.1 200 OK\r\n{lines}content-length: 0\r\n\r\n").into_bytes()
+    });
+    let edge = edge_before(&backend);
+    let mut joined = BTreeSet::new();
+    for one in NAMES {
+        for count in [1, 2] {
+            if let Ok(mut name) = name.lock() {
+                *name = (one.to_owned(), count);
+            }
+            let answer = edge.get("/open").send();
+            let sent: Vec<String> = (0..count).map(|number| format!("https://app.test/{number}")).collect();
+            let come = answer.all(one);
+            if come.len() == 1 && come.concat().replace(", ", ",") == sent.join(",") && count == 2 {
+                joined.insert(one);
+                continue;
+            }
+            assert_eq!(come, sent, "{one}: {answer:?}");
+            let is_kept = |(name, _): &(Vec<u8>, Vec<u8>)| name.as_slice() == one.as_bytes();
+            assert!(answer.headers.iter().any(is_kept), "{one}: its case: {answer:?}");
+        }
+    }
+    assert_eq!(joined, BTreeSet::from(JOINED_IN_ANSWERS));
+}
+
+/// These belong to one hop (RFC 9110 §7.6.1), so none of them reaches the backend.
+#[test]
+fn headers_of_one_hop_end_at_the_edge() {
+    let backend = Backend::plain();
+    let edge = edge_before(&backend);
+    for (name, value) in [
+        ("Keep-Alive", "timeout=5"),
+        ("Proxy-Connection", "keep-alive"),
+        ("Connection", "close"),
+        ("TE", "gzip"),
+        ("Upgrade", "h2c"),
+    ] {
+        assert_eq!(edge.get("/open").header(name, value).send().status, 200, "{name}");
+        assert_eq!(backend.last().all(name), Vec::<String>::new(), "{name}");
+    }
+    // Trailers pass, and so does the client's word that it takes them.
+    assert_eq!(edge.get("/open").header("TE", "trailers").send().status, 200);
+    assert_eq!(backend.last().all("te"), ["trailers"]);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
 
 /// The size of the large bodies.
 pub(crate) const GIBIBYTE: u64 = 1 << 30;
@@ -24,6 +24,26 @@ static PIECE: [u8; 65_536] = [b'd'; 65_536];
 
 /// Starts it on a thread of its own; it ends with the process.
 pub(crate) fn start() -> SocketAddr {
+    listen(|stream| async move {
+        let _ = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service_fn(answer))
+            .await;
+    })
+}
+
+/// The same for HTTP/2 in the clear.
+pub(crate) fn start_http2() -> SocketAddr {
+    listen(|stream| async move {
+        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service_fn(answer))
+            .await;
+    })
+}
+
+fn listen<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime =
@@ -34,11 +54,7 @@ pub(crate) fn start() -> SocketAddr {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(async move {
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service_fn(answer))
-                        .await;
-                });
+                tokio::spawn(serve(stream));
             }
         });
     });

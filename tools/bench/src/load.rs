@@ -32,6 +32,8 @@ pub(crate) enum Protocol {
     H1,
     /// HTTP/2 in the clear, 4 connections with 8 requests each.
     H2,
+    /// HTTP/1.1 over TLS, 32 connections.
+    Tls,
 }
 
 /// The result of a generator.
@@ -96,7 +98,8 @@ fn once(target: Target, protocol: Protocol, path: &str, sessions: &Sessions, dur
     let cpu = |process: Option<u32>| process.map_or(0.0, cpu_seconds);
     let (envoy, authorizer) = (cpu(Some(target.envoy)), cpu(target.authorizer));
     let counted = match protocol {
-        Protocol::H1 => wrk::run(target.address, path, sessions, duration),
+        Protocol::H1 => wrk::run("http", target.address, path, sessions, duration),
+        Protocol::Tls => wrk::run("https", target.address, path, sessions, duration),
         Protocol::H2 => h2::run(target.address, path, sessions, duration),
     };
     sessions.advance(counted.requests);

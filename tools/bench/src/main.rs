@@ -15,6 +15,7 @@ mod leases;
 mod load;
 mod machine;
 mod naive;
+mod networks;
 mod progress;
 mod report;
 mod results;
@@ -40,8 +41,8 @@ use stage::{PATH, Stage, Tried};
 use variants::{Form, ROWS, Row, Variant};
 
 /// The experiments besides the rows, by name.
-const EXPERIMENTS: [&str; 7] =
-    ["crowd", "tail", "routes", "templates", "authorizer", "connections", "bodies"];
+const EXPERIMENTS: [&str; 9] =
+    ["crowd", "tail", "routes", "templates", "networks", "short", "authorizer", "connections", "bodies"];
 
 /// Rows with a promise are measured twice in each round: on a machine with neighbours, two seconds differ by a tenth, and
 /// these rows need more precision.
@@ -61,6 +62,9 @@ Experiments:
   crowd        100,000 sessions in turn, after a first request of each
   tail         added p99 over bare Envoy at half load, requests at a fixed rate
   routes       what a request costs with 10, 100, 1,000 and 10,000 routes
+  templates    the same with path templates
+  networks     the edge warm over TLS, and over HTTP/2 on both sides, beside bare Envoy with the same settings
+  short        what a short request pays for a limit of bodies, and for a stream that ends with its session
   authorizer   prints target/bench/authorizer.json if `cargo bench -p authz-service` has written it
   connections  10,000 open connections at half load
   bodies       1 GiB up and down, and Envoy's memory meanwhile
@@ -264,6 +268,16 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
             (fewer, duration),
             progress,
         ));
+        keep(&results);
+    }
+    let few = (rounds.min(5), duration);
+    if arguments.wants("networks") {
+        let backends = (backend, backend::start_http2());
+        results.findings.push(networks::networks(stage.directory(), backends, few, progress));
+        keep(&results);
+    }
+    if arguments.wants("short") {
+        results.findings.push(networks::short(stage.directory(), backend, few, progress));
         keep(&results);
     }
     if arguments.wants("authorizer") {

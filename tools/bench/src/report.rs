@@ -85,6 +85,8 @@ fn promises(all: &Value) -> Value {
     least("guard alone, of bare Envoy", "/ratios/guard", Some(0.80));
     least("guard alone in WebAssembly, of bare Envoy", "/ratios/guard_wasm", Some(0.80));
     least("cold, of bare Envoy", "/ratios/cold", Some(0.33));
+    least("warm over TLS, of bare Envoy", "/networks/tls/ratio", Some(0.78));
+    least("warm over HTTP/2 on both sides, of bare Envoy", "/networks/h2_to_h2/ratio", Some(0.78));
     // From the authorizer's own benchmark, if it ran, like the last ones below.
     least("checks a second, against a service that does nothing", "/authorizer/load_ratio", Some(0.8));
     let mut most = |what: &str, pointer: &str, bound: f64| {
@@ -94,6 +96,9 @@ fn promises(all: &Value) -> Value {
     };
     most("added p99 of a warm request at half load, ms", "/tail/warm/added_p99_ms", 0.5);
     most("time for a request, 10 → 10,000 routes", "/routes/cost", 1.2);
+    most("time for a request, 10 → 10,000 path templates", "/templates/cost", 1.2);
+    most("time for a short request with `body_limit`", "/short/body_limit/cost", 1.15);
+    most("time for a short request on a stream's route", "/short/keeper/cost", 1.15);
     most("errors over 10,000 connections", "/connections/errors", 0.001);
     most("p95 over 10,000 connections, ms", "/connections/p95_ms", 100.0);
     most("growth of Envoy for 1 GiB up, MiB", "/bodies/up/envoy_mib_grown", 16.0);

@@ -78,7 +78,7 @@ impl Line {
         let (lowest, highest) = self.spread();
         json!({
             "title": self.title,
-            "protocol": match self.protocol { Protocol::H1 => "h1", Protocol::H2 => "h2" },
+            "protocol": match self.protocol { Protocol::H1 => "h1", Protocol::H2 => "h2", Protocol::Tls => "tls" },
             "sessions": self.sessions,
             "ratio": rounded(self.ratio()),
             "ratio_lowest": rounded(lowest),

@@ -131,6 +131,8 @@ impl Protocol {
         match self {
             Self::H1 => "bare",
             Self::H2 => "bare_h2",
+            // `networks` has its own.
+            Self::Tls => "bare_tls",
         }
     }
 }

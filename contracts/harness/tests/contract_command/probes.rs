@@ -1,6 +1,6 @@
 //! `spoof`, `paths` and `coverage`.
 
-use harness::{Backend, Edge, Port, SESSION_COOKIE};
+use harness::{Backend, Edge, Front, Port, SESSION_COOKIE, is_thorough};
 use serde_json::Value;
 
 use super::{recorded, run, url};
@@ -63,6 +63,27 @@ fn no_reserved_header_and_no_internal_path_passes_the_edge_and_a_leak_is_found()
     let output = program.output().expect("cutover can be started");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.code() == Some(1) && said.contains("proves nothing"), "{said}");
+}
+
+/// On an edge with TLS and HTTP/2 behind a haproxy that speaks the PROXY protocol, before a TLS backend.
+#[test]
+fn no_reserved_header_passes_behind_a_balancer() {
+    let port = Port::lease();
+    let [front, _] = Front::balanced(port.address());
+    let (address, certificate) = front.balancer.clone().expect("there is a balancer");
+    let number = if is_thorough() { 10_000 } else { 1_000 };
+    let mut program = front.edge.cutover_program();
+    program.args(["contract", "spoof", &front.edge.file().display().to_string(), "--json"]);
+    program.args(["--against", &format!("https://localhost:{}", address.port())]);
+    program.args(["--ca", &certificate.display().to_string(), "--echo", &port.address().to_string()]);
+    program.args(["--host", "localhost", "--path", "/open/x", "--n", &number.to_string()]);
+    let output = program.output().expect("cutover can be started");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let report = json(&text(&output.stdout), &text(&output.stderr));
+    let sent = (&report["violated"], &report["sent"]);
+    assert_eq!((output.status.code(), sent), (Some(0), (&Value::from(0), &Value::from(number))), "{report:#}");
+    assert!(report["arrived"].as_u64() > Some(number / 4), "{report:#}");
+    front.assert_used();
 }
 
 fn secret(path: &std::path::Path, text: &str) {

@@ -12,11 +12,17 @@ use crate::sessions::Sessions;
 const CONNECTIONS: &str = "32";
 const SCRIPT: &str = include_str!("sessions.lua");
 
-/// Requests `path` as fast as it is answered.
+/// Requests `path` as fast as it is answered; `scheme` is `http` or `https`. wrk accepts every certificate.
 ///
 /// # Panics
 /// When wrk is not installed.
-pub(crate) fn run(address: SocketAddr, path: &str, sessions: &Sessions, duration: Duration) -> Counted {
+pub(crate) fn run(
+    scheme: &str,
+    address: SocketAddr,
+    path: &str,
+    sessions: &Sessions,
+    duration: Duration,
+) -> Counted {
     let script = sessions.file().with_extension("lua");
     std::fs::write(&script, SCRIPT).expect("the directory is writable");
     let output = Command::new("wrk")
@@ -24,7 +30,7 @@ pub(crate) fn run(address: SocketAddr, path: &str, sessions: &Sessions, duration
         .arg(format!("{}s", duration.as_secs().max(1)))
         .arg("-s")
         .arg(&script)
-        .arg(format!("http://{address}{path}"))
+        .arg(format!("{scheme}://{address}{path}"))
         .arg("--")
         .arg(sessions.file())
         .arg(sessions.next().to_string())
