@@ -49,7 +49,9 @@ fn edge(old: &Echo, new: &Echo) -> Edge {
         .start()
 }
 
-/// Sends `body` on every way, with an honest and a forged trailer: over each version of HTTP, to a backend of each, on each route.
+/// Sends `body` on every way, with an honest and a forged trailer.
+///
+/// That is over each version of HTTP, to a backend of each, on each route.
 fn on_every_way(edge: &Edge, routes: &[&str], body: Body) {
     let cookie = format!("{SESSION_COOKIE}={}", edge.mint().good(0));
     let lines = [("cookie", cookie)];

@@ -42,12 +42,13 @@ fn lines_of_these_names_are_joined_and_no_other_is_changed() {
 }
 
 /// The names of which Envoy joins the lines of a request.
-const JOINED: [&str; 21] = [
+const JOINED: [&str; 23] = [
     "Accept",
     "Accept-Encoding",
     "Access-Control-Request-Headers",
     "Access-Control-Request-Method",
     "Authorization",
+    "CDN-Loop",
     "Cache-Control",
     "Content-Encoding",
     "Content-Type",
@@ -61,13 +62,36 @@ const JOINED: [&str; 21] = [
     "Origin",
     "Pragma",
     "Proxy-Status",
+    "Referer",
     "User-Agent",
     "Via",
     "X-Client-Trace-Id",
 ];
 
 /// The names of which Envoy joins the lines of an answer.
-const JOINED_IN_ANSWERS: [&str; 0] = [];
+const JOINED_IN_ANSWERS: [&str; 21] = [
+    "Access-Control-Allow-Credentials",
+    "Access-Control-Allow-Headers",
+    "Access-Control-Allow-Methods",
+    "Access-Control-Allow-Origin",
+    "Access-Control-Expose-Headers",
+    "Access-Control-Max-Age",
+    "Age",
+    "Cache-Control",
+    "Content-Encoding",
+    "Content-Type",
+    "Date",
+    "ETag",
+    "Expires",
+    "Grpc-Message",
+    "Grpc-Status",
+    "Last-Modified",
+    "Location",
+    "Proxy-Status",
+    "Server",
+    "Vary",
+    "Via",
+];
 
 #[test]
 fn lines_of_these_names_are_joined_in_answers_and_no_other_is_changed() {

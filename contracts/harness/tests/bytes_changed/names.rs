@@ -1,5 +1,5 @@
-//! Names of header fields: those of the IANA registry (https://www.iana.org/assignments/http-fields), and some that are in wide
-//! use without standing there. Left out are the names that frame a message or belong to one hop, and those that the edge reserves.
+//! Names of header fields: those of the IANA registry (https://www.iana.org/assignments/http-fields), and some in wide use that
+//! do not stand there. Left out are the names that frame a message or belong to one hop, and those that the edge reserves.
 
 pub(crate) const NAMES: [&str; 273] = [
     "A-IM",

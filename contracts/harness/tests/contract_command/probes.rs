@@ -81,7 +81,11 @@ fn no_reserved_header_passes_behind_a_balancer() {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let report = json(&text(&output.stdout), &text(&output.stderr));
     let sent = (&report["violated"], &report["sent"]);
-    assert_eq!((output.status.code(), sent), (Some(0), (&Value::from(0), &Value::from(number))), "{report:#}");
+    assert_eq!(
+        (output.status.code(), sent),
+        (Some(0), (&Value::from(0), &Value::from(number))),
+        "{report:#}"
+    );
     assert!(report["arrived"].as_u64() > Some(number / 4), "{report:#}");
     front.assert_used();
 }

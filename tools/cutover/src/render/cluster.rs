@@ -33,7 +33,9 @@ pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     Ok(cluster)
 }
 
-/// `trailers` is the filter that removes reserved names from trailers. `directory` is the one in which Envoy watches the files of certificates; without one the cluster is in one piece.
+/// `trailers` is the filter that removes reserved names from trailers.
+///
+/// `directory` is the one in which Envoy watches the files of certificates; without one the cluster is in one piece.
 pub(super) fn backend(
     name: &str,
     backend: &Backend,
