@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use harness::tls::Tunnel;
 use harness::wire::Request;
-use harness::{Edge, Part, Port, Process};
+use harness::{Edge, Port, Process};
 use serde_json::{Value, json};
 
 use crate::filters::{self, EnvoyFiles};
@@ -98,7 +98,8 @@ pub(crate) fn short(
     let routes: String = MORE
         .iter()
         .map(|(key, _, more)| {
-            format!("  - {{ name: short-{key}, host: api, exact: /short/{key}, policy: signed-in, to: legacy, answers: auth{more} }}\n")
+            let name = key.replace('_', "-");
+            format!("  - {{ name: short-{name}, host: api, exact: /short/{name}, policy: signed-in, to: legacy, answers: auth{more} }}\n")
         })
         .collect();
     let text = changed(&text, "\nroutes:\n", &format!("\nroutes:\n{routes}"));
@@ -109,7 +110,8 @@ pub(crate) fn short(
     // The first round warms, and does not count.
     for round in 0..=rounds {
         for ((key, _, _), all) in MORE.iter().zip(&mut measured) {
-            let one = measure(target, Protocol::H1, &format!("/short/{key}"), &sessions, duration);
+            let path = format!("/short/{}", key.replace('_', "-"));
+            let one = measure(target, Protocol::H1, &path, &sessions, duration);
             progress.round(&format!("short {key}"), &one);
             if round > 0 {
                 all.push(one);
