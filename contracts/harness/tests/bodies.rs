@@ -2,7 +2,7 @@
 //! trailers, and no part of the edge keeps them. With leases, with `body_limit`, and over both versions of HTTP on either side.
 //!
 //! With `CUTOVER_THOROUGH` (`make contracts`) bodies have a gibibyte, and slow ones last a minute.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 #[path = "bodies/client.rs"]
 mod client;
