@@ -42,10 +42,8 @@ pub use haproxy::Haproxy;
 pub use legacy::LegacySample;
 pub use parts::{envoy, guard, guard_is_native, native_guard, program, repository, venv, wasm_guard};
 pub use ports::Port;
-pub use process::{Process, Signal};
-pub use stores::{Redis, RedisCluster, RedisSentinels, RedisServer};
 pub use process::{Process, Signal, resident_mib};
-pub use stores::Redis;
+pub use stores::{Redis, RedisCluster, RedisSentinels, RedisServer};
 pub use waiting::{
     eventually, eventually_async, eventually_logged, eventually_some, meanwhile, pause, pause_async, within,
     within_async,
