@@ -127,8 +127,9 @@ const REDIS_URL: Variable = secret(
 );
 const AMQP_URL: Variable = secret(
     "AMQP_URL",
-    "The RabbitMQ that gets the audit, as amqp://USER:PASSWORD@HOST:PORT/VHOST; unset means the \
-     file only",
+    "The RabbitMQ that gets the audit, as amqp://USER:PASSWORD@HOST:PORT/VHOST, or amqps with TLS; \
+     `ca`, `certificate`, `key` and `password_file` behind `?` name files; several hosts with commas; \
+     unset means the file only",
 );
 const COLLECTOR: Variable = secret(
     spans::ENDPOINT,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::authority::Pair;
 use crate::ports::Port;
 use crate::process::{Process, Signal};
 use crate::{parts, within};
@@ -19,6 +20,8 @@ pub struct RabbitMq {
     process: Option<Process>,
     port: Port,
     distribution: Port,
+    /// The port with TLS, if it has one.
+    encrypted: Option<Port>,
     home: TempDir,
 }
 
@@ -29,11 +32,53 @@ impl RabbitMq {
     /// When it is not installed, or not ready in time.
     #[must_use]
     pub fn start() -> Self {
-        let home =
-            tempfile::Builder::new().prefix("cutover-rabbit-").tempdir().expect("a temporary directory");
-        let mut broker = Self { process: None, port: Port::lease(), distribution: Port::lease(), home };
+        let mut broker = Self::prepare();
         broker.run();
         broker
+    }
+
+    /// Starts one with a further port for TLS: it presents `own` there, and demands a client certificate of the authority in
+    /// the file `ca`.
+    ///
+    /// # Panics
+    /// When it is not installed, or not ready in time.
+    #[must_use]
+    pub fn start_encrypted(ca: &Path, own: &Pair) -> Self {
+        let mut broker = Self::prepare();
+        let port = Port::lease();
+        let lines = format!(
+            "listeners.ssl.default = 127.0.0.1:{}\nssl_options.cacertfile = {}\nssl_options.certfile = {}\n\
+             ssl_options.keyfile = {}\nssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n",
+            port.number(),
+            ca.display(),
+            own.certificate.display(),
+            own.key.display()
+        );
+        std::fs::write(broker.home.path().join("rabbitmq.conf"), lines).expect("the directory is writable");
+        broker.encrypted = Some(port);
+        broker.run();
+        broker
+    }
+
+    fn prepare() -> Self {
+        let home =
+            tempfile::Builder::new().prefix("cutover-rabbit-").tempdir().expect("a temporary directory");
+        Self { process: None, port: Port::lease(), distribution: Port::lease(), encrypted: None, home }
+    }
+
+    /// The number of its port without TLS.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.number()
+    }
+
+    /// The number of its port with TLS.
+    ///
+    /// # Panics
+    /// When it was started without one.
+    #[must_use]
+    pub fn encrypted_port(&self) -> u16 {
+        self.encrypted.as_ref().expect("it was started with TLS").number()
     }
 
     /// Its URL, for `AMQP_URL`.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kit::generation::Surface;
-use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
+use kit::settings::{
+    CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable, database_url,
+};
 
 /// The address to listen on.
 pub const AUTH_ADDRESS: Variable = Variable {
@@ -295,7 +297,7 @@ impl Settings {
             sessions: form(&mut reader),
             shared_codes: shared_codes(&mut reader),
             home: Home(reader.path(&CUTOVER_HOME)),
-            database_url: reader.optional(&DATABASE_URL),
+            database_url: database_url(&mut reader),
             redis_url: reader.optional(&REDIS_URL),
             edge_file: reader.optional(&EDGE_FILE).map(PathBuf::from),
             edge: reader.text(&EDGE_NAME),

@@ -8,7 +8,7 @@ use identity::assertion::Verifier;
 use sea_orm::DatabaseConnection;
 
 use crate::caller::{Gate, Words};
-use crate::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Home, Reader};
+use crate::settings::{CUTOVER_HOME, EDGE_NAME, Home, Reader, database_url};
 use crate::startup::StartError;
 use crate::store;
 
@@ -38,7 +38,7 @@ impl Base {
     pub fn read(reader: &mut Reader) -> Self {
         Self {
             home: Home(reader.path(&CUTOVER_HOME)),
-            database_url: reader.optional(&DATABASE_URL),
+            database_url: database_url(reader),
             edge: reader.text(&EDGE_NAME),
         }
     }

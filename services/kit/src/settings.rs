@@ -25,9 +25,18 @@ pub const EDGE_NAME: Variable = Variable {
 pub const DATABASE_URL: Variable = Variable {
     name: "DATABASE_URL",
     default: None,
-    help: "PostgreSQL to use, as postgres://user:password@host/database; unset means SQLite in CUTOVER_HOME",
+    help: "PostgreSQL to use, as postgres://user:password@host/database, with libpq's sslmode, sslrootcert, sslcert and \
+           sslkey, or password_file behind `?`; several hosts with commas; unset means SQLite in CUTOVER_HOME",
     secret: true,
 };
+
+/// Reads [`DATABASE_URL`]. An address that cannot be used is a fault.
+pub fn database_url(reader: &mut Reader) -> Option<String> {
+    reader.parsed_by(&DATABASE_URL, |url| match crate::store::check(url) {
+        Ok(()) => Ok(url.to_owned()),
+        Err(error) => Err(error.to_string()),
+    })
+}
 
 /// The log level.
 pub const RUST_LOG: Variable = Variable {

@@ -1,15 +1,18 @@
 //! Opens the database: SQLite in a file by default, PostgreSQL when `DATABASE_URL` names one. Both have the
 //! same connection type, and every query of the services is tested on both.
 
+mod address;
+mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
-/// Connections to PostgreSQL. A request spends most of its time elsewhere. Two services with eight
-/// connections each stay far below PostgreSQL's default limit of 100.
-const POSTGRES_CONNECTIONS: u32 = 8;
+use address::Address;
+pub use address::UnusableAddress;
+pub use postgres::Unreachable;
 
 /// Connections to SQLite: readers run beside the one writer that WAL allows.
 const SQLITE_CONNECTIONS: u32 = 4;
@@ -17,14 +20,8 @@ const SQLITE_CONNECTIONS: u32 = 4;
 /// How long a request waits for a free connection before it fails: far less than the request's own limit.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long startup waits for the database to answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// How long a writer waits for another writer of the same SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long PostgreSQL may work on one statement. Every statement here touches a handful of rows.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +42,12 @@ pub enum StoreError {
         /// The error of the library.
         source: DbErr,
     },
-    /// PostgreSQL is unreachable or refuses. The URL is not repeated, because it contains a password.
+    /// The address of PostgreSQL cannot be used. It is not repeated, because it contains a password.
+    #[error("DATABASE_URL is not valid: {0}")]
+    Address(#[from] UnusableAddress),
+    /// PostgreSQL is unreachable or refuses.
     #[error("cannot open the database named by DATABASE_URL: {0}; unset it to use SQLite instead")]
-    Postgres(DbErr),
+    Postgres(#[from] Unreachable),
     /// The tables cannot be brought up to date.
     #[error("cannot bring the tables of the database up to date: {0}")]
     Migration(DbErr),
@@ -60,13 +60,22 @@ pub enum StoreError {
 /// [`StoreError`], naming the file or the variable, never the password.
 pub async fn open(database_url: Option<&str>, file: &Path) -> Result<DatabaseConnection, StoreError> {
     match database_url {
-        Some(url) => {
-            let mut options = options(url.to_owned(), POSTGRES_CONNECTIONS);
-            options.statement_timeout(STATEMENT_TIMEOUT);
-            Database::connect(options).await.map_err(StoreError::Postgres)
-        }
+        Some(url) => Ok(postgres::open(Address::parse(url, of_environment)?).await?),
         None => open_file(file).await,
     }
+}
+
+/// Checks a value of `DATABASE_URL`, its files included, without a connection.
+///
+/// # Errors
+/// [`UnusableAddress`], which names the fix and not the password.
+pub fn check(database_url: &str) -> Result<(), UnusableAddress> {
+    Address::parse(database_url, of_environment).map(drop)
+}
+
+/// The variables of libpq, which the library reads from the environment by itself.
+fn of_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 async fn open_file(file: &Path) -> Result<DatabaseConnection, StoreError> {
@@ -74,7 +83,12 @@ async fn open_file(file: &Path) -> Result<DatabaseConnection, StoreError> {
         secret_file::make_directory(directory)
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
     }
-    let mut options = options("sqlite::memory:".to_owned(), SQLITE_CONNECTIONS);
+    let mut options = ConnectOptions::new("sqlite::memory:".to_owned());
+    options
+        .max_connections(SQLITE_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Statements contain addresses and digests. The handler of the request logs failures.
+        .sqlx_logging(false);
     let path = file.to_owned();
     // The path is passed as a path: in a URL, `?` and `%` would have another meaning.
     options.map_sqlx_sqlite_opts(move |sqlite| {
@@ -88,15 +102,4 @@ async fn open_file(file: &Path) -> Result<DatabaseConnection, StoreError> {
             .busy_timeout(BUSY_TIMEOUT)
     });
     Database::connect(options).await.map_err(|source| StoreError::Sqlite { path: file.to_owned(), source })
-}
-
-fn options(url: String, connections: u32) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_timeout(CONNECT_TIMEOUT)
-        // Statements contain addresses and digests. The handler of the request logs failures.
-        .sqlx_logging(false);
-    options
 }

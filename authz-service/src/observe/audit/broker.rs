@@ -4,13 +4,16 @@
 //! | what happens | then |
 //! |---|---|
 //! | the broker confirms | the event counts as written |
+//! | there are several brokers | they are tried in the order of the address, [`CONNECT_WITHIN`] each; events go to the first that accepts |
 //! | it refuses, is silent for [`CONFIRM_WITHIN`], or the connection breaks | the same events are published again on a new connection; a consumer may see one twice and recognises it by its id |
 //! | it stays unavailable | retried after 0.1 s, doubling up to [`MAX_PAUSE`]; events wait in the queue, and without room they are dropped and counted |
 //! | the process ends | queued events have [`FLUSH_WITHIN`]; the rest is dropped and counted |
 //!
 //! It has a thread and a runtime of its own: a broker that hangs cannot delay a decision.
 
-use std::fmt;
+mod address;
+mod transport;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc as thread;
@@ -20,7 +23,6 @@ use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
-use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
@@ -29,6 +31,9 @@ use tokio::time::timeout;
 use crate::backoff::Backoff;
 use crate::observe::audit::event::Event;
 use crate::observe::audit::sink::{self, Counts, MAX_WAITING, Strangers, Waiting};
+
+use address::Entry;
+pub use address::{Address, BadAddress};
 
 /// The exchange that events are published to.
 pub const EXCHANGE: &str = "coder.audit";
@@ -53,51 +58,6 @@ pub const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long shutdown waits for queued events.
 pub const FLUSH_WITHIN: Duration = Duration::from_secs(3);
-
-/// Heartbeats: a broker that vanished silently is noticed after twice this time.
-const HEARTBEAT_SECONDS: u16 = 10;
-
-/// The address of the broker. Its password is in no log.
-#[derive(Clone)]
-pub struct Address(AMQPUri);
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.0.authority.host, self.0.authority.port)
-    }
-}
-
-/// An invalid address; the message is the fix. Its text is not shown, because it may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadAddress {
-    /// Not an AMQP address.
-    #[error("write an AMQP address, such as amqp://USER:PASSWORD@127.0.0.1:5672/%2f")]
-    Unreadable,
-    /// The address requires TLS.
-    #[error("this program does not support TLS here; use amqp:// on a private network")]
-    Tls,
-}
-
-impl Address {
-    /// Parses `url`.
-    ///
-    /// # Errors
-    /// [`BadAddress`].
-    pub fn parse(url: &str) -> Result<Self, BadAddress> {
-        let mut uri: AMQPUri = url.parse().map_err(|_| BadAddress::Unreadable)?;
-        if uri.scheme == AMQPScheme::AMQPS {
-            return Err(BadAddress::Tls);
-        }
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-        Ok(Self(uri))
-    }
-}
 
 impl Waiting for mpsc::Sender<Arc<Event>> {
     fn offer(&self, event: Arc<Event>) -> Result<(), Arc<Event>> {
@@ -151,6 +111,10 @@ enum Trouble {
     Refused,
     #[error("the exchange leads to no queue")]
     Unroutable,
+    #[error("{0}")]
+    Files(#[from] BadAddress),
+    #[error("{}", .0.join("; "))]
+    NoBroker(Vec<String>),
 }
 
 struct Publisher {
@@ -185,7 +149,7 @@ impl Publisher {
 
     /// Runs one connection, until the end or until something fails.
     async fn session(&mut self, backoff: &mut Backoff, is_logged: &mut bool) -> Result<(), Trouble> {
-        let (connection, channel) = timeout(CONNECT_WITHIN, connect(&self.address)).await??;
+        let (connection, channel) = connect(&self.address).await?;
         loop {
             if self.batch.is_empty() {
                 tokio::select! {
@@ -211,14 +175,36 @@ impl Publisher {
     }
 }
 
+/// A connection to the first broker that accepts one, with its channel ready.
 async fn connect(address: &Address) -> Result<(Connection, Channel), Trouble> {
+    let mut troubles = Vec::new();
+    for entry in address.entries()? {
+        let name = address::name(&entry.uri);
+        let trouble = match timeout(CONNECT_WITHIN, Box::pin(connect_to(entry))).await {
+            Ok(Ok(ready)) => return Ok(ready),
+            Ok(Err(trouble)) => trouble,
+            Err(late) => late.into(),
+        };
+        troubles.push(format!("{name}: {trouble}"));
+    }
+    Err(Trouble::NoBroker(troubles))
+}
+
+async fn connect_to(entry: Entry) -> Result<(Connection, Channel), Trouble> {
     let properties = ConnectionProperties::default().with_connection_name("authz-service audit".into());
-    let connection = Connection::connect_uri(address.0.clone(), properties).await?;
-    let channel = connection.create_channel().await?;
+    let connection = transport::connect(entry, properties).await?;
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    // A queue that exists is used as it is: it may be a quorum queue, or have limits. The question ends its channel when there
+    // is none.
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let asking = connection.create_channel().await?;
+    let exists = asking.queue_declare(QUEUE.into(), passive, FieldTable::default()).await.is_ok();
+    let channel = if exists { asking } else { connection.create_channel().await? };
     channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
-    let queue = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(QUEUE.into(), queue, FieldTable::default()).await?;
+    if !exists {
+        let queue = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(QUEUE.into(), queue, FieldTable::default()).await?;
+    }
     let every_kind = "#";
     let options = QueueBindOptions::default();
     channel
@@ -257,18 +243,6 @@ async fn publish(channel: &Channel, batch: &[Arc<Event>]) -> Result<(), Trouble>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_keeps_its_password_to_itself() {
-        let address = Address::parse("amqp://edge:s3cret@broker.test:5673/%2f").unwrap();
-        assert_eq!(
-            (format!("{address}"), format!("{address:?}")),
-            ("broker.test:5673".into(), "broker.test:5673".into())
-        );
-        assert_eq!(Address::parse("amqps://a:b@c/%2f").unwrap_err(), BadAddress::Tls);
-        let error = Address::parse("http://edge:s3cret@x").unwrap_err();
-        assert!(!error.to_string().contains("s3cret"), "{error}");
-    }
 
     #[test]
     fn without_a_broker_the_queue_fills_and_every_lost_event_is_counted() {

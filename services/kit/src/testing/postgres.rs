@@ -1,4 +1,4 @@
-//! A private PostgreSQL, in a temporary directory on a free port.
+//! A private PostgreSQL, in a temporary directory on a free port; alone, with rules of its own, or with a standby.
 
 use std::ffi::OsStr;
 use std::net::TcpListener;
@@ -24,19 +24,76 @@ impl PrivatePostgres {
     /// If PostgreSQL is not installed: a test that needs it fails without it.
     #[must_use]
     pub fn start() -> Self {
-        let binaries = binaries();
-        let directory = tempfile::tempdir().unwrap();
-        // PostgreSQL refuses to run as root, so its own user gets the directory.
-        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let data = directory.path().join("data");
-        std::fs::create_dir(&data).unwrap();
-        if as_root() {
-            run(Command::new("chown").arg("postgres").arg(&data));
-        }
+        Self::start_with("", None, &[])
+    }
+
+    /// The same with further lines of `postgresql.conf`, with the lines of `pg_hba.conf` instead of trust for all, and with
+    /// copies of `files` in its data directory, readable for the server alone.
+    ///
+    /// # Panics
+    /// If PostgreSQL is not installed, or refuses its configuration.
+    #[must_use]
+    pub fn start_with(settings: &str, rules: Option<&str>, files: &[(&str, &Path)]) -> Self {
+        let (binaries, directory, data) = prepare();
         run(command(&binaries, "initdb")
             .arg("--no-sync")
             .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "-D"])
             .arg(&data));
+        append(&data.join("postgresql.conf"), settings);
+        if let Some(rules) = rules {
+            std::fs::write(data.join("pg_hba.conf"), rules).unwrap();
+        }
+        for (name, file) in files {
+            let copy = data.join(name);
+            std::fs::copy(file, &copy).unwrap();
+            std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o600)).unwrap();
+            give(&copy);
+        }
+        Self::launched(binaries, directory)
+    }
+
+    /// A standby of this server, which streams all changes from now on. Its name among the primary's standbys is `standby`.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let (binaries, directory, data) = prepare();
+        let from = format!("host=127.0.0.1 port={} user=postgres application_name=standby", self.port);
+        run(command(&binaries, "pg_basebackup")
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--wal-method=stream", "-d", &from, "-D"])
+            .arg(&data));
+        Self::launched(binaries, directory)
+    }
+
+    /// Makes a standby the primary.
+    ///
+    /// # Panics
+    /// If it is not promoted.
+    pub fn promote(&self) {
+        run(command(&self.binaries, "pg_ctl").args(["promote", "--wait", "--silent", "-D"]).arg(self.data()));
+    }
+
+    /// Runs `statement` as the superuser and returns the rows, one on a line.
+    ///
+    /// # Panics
+    /// If the statement fails.
+    pub fn sql(&self, statement: &str) -> String {
+        let mut psql = command(&self.binaries, "psql");
+        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "-d", &self.url()]);
+        let output = psql.args(["-c", statement]).stdout(std::process::Stdio::piped()).output().unwrap();
+        assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// Returns its port at 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn launched(binaries: PathBuf, directory: tempfile::TempDir) -> Self {
+        let data = directory.path().join("data");
         // Another process may take the port before PostgreSQL does; then the next port is tried.
         for _ in 0..5 {
             let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
@@ -92,6 +149,30 @@ impl Drop for PrivatePostgres {
         // A panic in `drop` would hide why the test failed.
         drop(stop.status());
     }
+}
+
+/// The binaries, and a directory that the server's user owns.
+fn prepare() -> (PathBuf, tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    // PostgreSQL refuses to run as root, so its own user gets the directory.
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let data = directory.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
+    give(&data);
+    (binaries(), directory, data)
+}
+
+/// Makes the server's user the owner.
+fn give(path: &Path) {
+    if as_root() {
+        run(Command::new("chown").arg("postgres").arg(path));
+    }
+}
+
+fn append(file: &Path, text: &str) {
+    use std::io::Write as _;
+    std::fs::OpenOptions::new().append(true).open(file).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
 fn launch(binaries: &Path, data: &Path, port: u16) -> bool {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use kit::settings::{DATABASE_URL, Reader};
 use sea_orm::{DatabaseConnection, EntityTrait as _, QuerySelect as _};
 use tokio::time::Instant;
 
@@ -73,7 +74,15 @@ pub async fn main() -> ExitCode {
     secret_file::restrict_new_files();
     let arguments = std::env::args_os().skip(1);
     let arguments = Arguments::try_parse_from(arguments).unwrap_or_else(|usage| usage.exit());
-    let database_url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+    let mut reader = Reader::new(&[DATABASE_URL], |name| std::env::var(name).ok());
+    let database_url = kit::settings::database_url(&mut reader);
+    let database_url = match reader.finish(database_url) {
+        Ok(url) => url,
+        Err(faults) => {
+            complain(&faults.to_string());
+            return ExitCode::from(INVALID);
+        }
+    };
     match work(&arguments, database_url.as_deref()).await {
         Ok(report) => {
             let text = if arguments.json {
