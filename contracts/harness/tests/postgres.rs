@@ -136,9 +136,9 @@ fn a_server_that_cannot_be_verified_gets_no_password() {
     let plain = PrivatePostgres::start();
     let plain = |query: &str| format!("postgres://app:hunter2@localhost:{}/postgres?{query}", plain.port());
     for (url, part) in [
-        (server.url("app", "localhost", &format!("sslmode=verify-full&sslrootcert={other}")), "UnknownIssuer"),
-        (server.url("app", "localhost", &format!("sslmode=verify-ca&sslrootcert={other}")), "UnknownIssuer"),
-        (server.url("app", "localhost", &format!("sslmode=require&sslrootcert={other}")), "UnknownIssuer"),
+        (server.url("app", "localhost", &format!("sslmode=verify-full&sslrootcert={other}")), "invalid peer certificate"),
+        (server.url("app", "localhost", &format!("sslmode=verify-ca&sslrootcert={other}")), "invalid peer certificate"),
+        (server.url("app", "localhost", &format!("sslmode=require&sslrootcert={other}")), "invalid peer certificate"),
         (server.url("app", "localhost", "sslmode=verify-full&sslrootcert=system"), "UnknownIssuer"),
         (server.url("app", "127.0.0.1", &format!("sslmode=verify-full&sslrootcert={ca}")), "not valid for name"),
         (plain("sslmode=require"), "does not support TLS"),

@@ -44,10 +44,10 @@ pub enum StoreError {
     },
     /// The address of PostgreSQL cannot be used. It is not repeated, because it contains a password.
     #[error("DATABASE_URL is not valid: {0}")]
-    Address(#[from] UnusableAddress),
+    Address(UnusableAddress),
     /// PostgreSQL is unreachable or refuses.
     #[error("cannot open the database named by DATABASE_URL: {0}; unset it to use SQLite instead")]
-    Postgres(#[from] Unreachable),
+    Postgres(Unreachable),
     /// The tables cannot be brought up to date.
     #[error("cannot bring the tables of the database up to date: {0}")]
     Migration(DbErr),
@@ -60,7 +60,10 @@ pub enum StoreError {
 /// [`StoreError`], naming the file or the variable, never the password.
 pub async fn open(database_url: Option<&str>, file: &Path) -> Result<DatabaseConnection, StoreError> {
     match database_url {
-        Some(url) => Ok(postgres::open(Address::parse(url, of_environment)?).await?),
+        Some(url) => {
+            let address = Address::parse(url, of_environment).map_err(StoreError::Address)?;
+            postgres::open(address).await.map_err(StoreError::Postgres)
+        }
         None => open_file(file).await,
     }
 }
