@@ -103,6 +103,7 @@ impl Reactor for Own {
         self.0.interval(time)
     }
 
+    #[expect(clippy::manual_async_fn, reason = "the trait asks for a future that borrows nothing")]
     fn tcp_connect_addr(
         &self,
         address: SocketAddr,
