@@ -69,7 +69,10 @@ fn the_audit_reaches_rabbitmq_over_tls_and_no_other_server_gets_it() {
 
     let plain = broker.port();
     for (url, part) in [
-        (format!("amqps://guest:s3cret@localhost:{port}/%2f?{}", files(&wrong, &client)), "invalid peer certificate"),
+        (
+            format!("amqps://guest:s3cret@localhost:{port}/%2f?{}", files(&wrong, &client)),
+            "invalid peer certificate",
+        ),
         (format!("amqps://guest:s3cret@127.0.0.1:{port}/%2f?{good}"), "not valid for name"),
         (format!("amqps://guest:s3cret@localhost:{plain}/%2f?{good}"), "is this the port for TLS"),
         (format!("amqps://guest:s3cret@localhost:{port}/%2f?{}", files(&ca, &expired)), "localhost:"),

@@ -16,7 +16,8 @@ host    all postgres  127.0.0.1/32 trust
 hostssl all app       127.0.0.1/32 scram-sha-256
 hostssl all certified 127.0.0.1/32 scram-sha-256 clientcert=verify-ca
 ";
-const SETTINGS: &str = "ssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\nssl_ca_file = 'ca.crt'\n";
+const SETTINGS: &str =
+    "ssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\nssl_ca_file = 'ca.crt'\n";
 
 struct Server {
     postgres: PrivatePostgres,
@@ -136,11 +137,23 @@ fn a_server_that_cannot_be_verified_gets_no_password() {
     let plain = PrivatePostgres::start();
     let plain = |query: &str| format!("postgres://app:hunter2@localhost:{}/postgres?{query}", plain.port());
     for (url, part) in [
-        (server.url("app", "localhost", &format!("sslmode=verify-full&sslrootcert={other}")), "invalid peer certificate"),
-        (server.url("app", "localhost", &format!("sslmode=verify-ca&sslrootcert={other}")), "invalid peer certificate"),
-        (server.url("app", "localhost", &format!("sslmode=require&sslrootcert={other}")), "invalid peer certificate"),
+        (
+            server.url("app", "localhost", &format!("sslmode=verify-full&sslrootcert={other}")),
+            "invalid peer certificate",
+        ),
+        (
+            server.url("app", "localhost", &format!("sslmode=verify-ca&sslrootcert={other}")),
+            "invalid peer certificate",
+        ),
+        (
+            server.url("app", "localhost", &format!("sslmode=require&sslrootcert={other}")),
+            "invalid peer certificate",
+        ),
         (server.url("app", "localhost", "sslmode=verify-full&sslrootcert=system"), "UnknownIssuer"),
-        (server.url("app", "127.0.0.1", &format!("sslmode=verify-full&sslrootcert={ca}")), "not valid for name"),
+        (
+            server.url("app", "127.0.0.1", &format!("sslmode=verify-full&sslrootcert={ca}")),
+            "not valid for name",
+        ),
         (plain("sslmode=require"), "does not support TLS"),
         (plain(&format!("sslmode=verify-full&sslrootcert={ca}")), "does not support TLS"),
         (server.url("app", "localhost", "sslmode=disable"), "no encryption"),

@@ -51,7 +51,8 @@ fn no_acknowledged_change_is_lost_when_the_primary_ends_in_the_middle_of_a_load(
     let count = || acknowledged.lock().expect("no thread panicked").len();
     let create = || {
         let handle = format!("load-{}", next.fetch_add(1, Ordering::Relaxed));
-        let body = serde_json::json!({ "name": handle, "handle": handle, "email": format!("{handle}@example.com") });
+        let body =
+            serde_json::json!({ "name": handle, "handle": handle, "email": format!("{handle}@example.com") });
         let request = edge.request("POST", "/users").token(&token).header("content-type", "application/json");
         match request.body(body.to_string()).send().status {
             201 => acknowledged.lock().expect("no thread panicked").push(handle),

@@ -55,7 +55,9 @@ pub enum UnusableAddress {
     #[error("the parameter `{0}` is not supported; supported are {SUPPORTED}")]
     Parameter(String),
     /// Several hosts in `host` or `port`.
-    #[error("write several servers before the database: postgres://USER:PASSWORD@HOST:5432,HOST:5432/DATABASE")]
+    #[error(
+        "write several servers before the database: postgres://USER:PASSWORD@HOST:5432,HOST:5432/DATABASE"
+    )]
     List,
     /// An unknown `sslmode`.
     #[error("sslmode={0:?} is not valid; write disable, allow, prefer, require, verify-ca or verify-full")]
@@ -64,13 +66,17 @@ pub enum UnusableAddress {
     #[error("sslmode={0} needs sslrootcert=FILE, or sslrootcert=system for the CAs that the machine trusts")]
     NoAuthority(String),
     /// CA certificates that are never used.
-    #[error("sslmode={0} does not check the server's certificate; sslrootcert=system needs sslmode=verify-full")]
+    #[error(
+        "sslmode={0} does not check the server's certificate; sslrootcert=system needs sslmode=verify-full"
+    )]
     Unverified(String),
     /// A certificate without its key, or a key without its certificate.
     #[error("sslcert and sslkey belong together")]
     Pair,
     /// Another kind of server.
-    #[error("target_session_attrs={0:?} is not supported: the services write; write read-write, or leave it out")]
+    #[error(
+        "target_session_attrs={0:?} is not supported: the services write; write read-write, or leave it out"
+    )]
     Target(String),
     /// The password is given twice.
     #[error("the password is in the address and in password_file; leave one out")]
@@ -199,13 +205,15 @@ impl Parameters {
         if self.has_password || login.contains(':') {
             return Err(UnusableAddress::TwoPasswords);
         }
-        let secret = secret_file::read(file, MAX_KEY_BYTES).map_err(|e| UnusableAddress::File(e.to_string()))?;
+        let secret =
+            secret_file::read(file, MAX_KEY_BYTES).map_err(|e| UnusableAddress::File(e.to_string()))?;
         let text = secret.as_text().ok().map(|text| text.trim_end_matches(['\r', '\n']));
         match text.filter(|text| !text.is_empty() && !text.contains(char::is_control)) {
             Some(text) => Ok(Some(text.to_owned())),
-            None => {
-                Err(UnusableAddress::File(format!("{}: write the password on one line, as UTF-8", file.display())))
-            }
+            None => Err(UnusableAddress::File(format!(
+                "{}: write the password on one line, as UTF-8",
+                file.display()
+            ))),
         }
     }
 }
@@ -218,10 +226,7 @@ struct Tls {
 }
 
 impl Tls {
-    fn read(
-        own: &Parameters,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, UnusableAddress> {
+    fn read(own: &Parameters, environment: impl Fn(&str) -> Option<String>) -> Result<Self, UnusableAddress> {
         let or = |own: &Option<String>, variable: &str| own.clone().or_else(|| environment(variable));
         let root = or(&own.root, "PGSSLROOTCERT");
         let is_system = root.as_deref() == Some("system");
@@ -273,10 +278,13 @@ impl Tls {
 
 /// The library skips a file without certificates, and trusts the public CAs alone.
 fn check_authorities(path: &Path) -> Result<(), UnusableAddress> {
-    let unusable = |what: &dyn fmt::Display| UnusableAddress::File(format!("sslrootcert {}: {what}", path.display()));
+    let unusable =
+        |what: &dyn fmt::Display| UnusableAddress::File(format!("sslrootcert {}: {what}", path.display()));
     let length = std::fs::metadata(path).map_err(|error| unusable(&error))?.len();
     if length > MAX_CA_BYTES {
-        return Err(unusable(&format!("it has more than {MAX_CA_BYTES} bytes; is it a file of CA certificates?")));
+        return Err(unusable(&format!(
+            "it has more than {MAX_CA_BYTES} bytes; is it a file of CA certificates?"
+        )));
     }
     let text = std::fs::read_to_string(path).map_err(|error| unusable(&error))?;
     match text.contains("-----BEGIN CERTIFICATE-----") {

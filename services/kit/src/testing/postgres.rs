@@ -61,7 +61,15 @@ impl PrivatePostgres {
         let (binaries, directory, data) = prepare();
         let from = format!("host=127.0.0.1 port={} user=postgres application_name=standby", self.port);
         run(command(&binaries, "pg_basebackup")
-            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--wal-method=stream", "-d", &from, "-D"])
+            .args([
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                "--no-sync",
+                "--wal-method=stream",
+                "-d",
+                &from,
+                "-D",
+            ])
             .arg(&data));
         Self::launched(binaries, directory)
     }
@@ -80,7 +88,15 @@ impl PrivatePostgres {
     /// If the statement fails.
     pub fn sql(&self, statement: &str) -> String {
         let mut psql = command(&self.binaries, "psql");
-        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "-d", &self.url()]);
+        psql.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--set=ON_ERROR_STOP=1",
+            "-d",
+            &self.url(),
+        ]);
         let output = psql.args(["-c", statement]).stdout(std::process::Stdio::piped()).output().unwrap();
         assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()

@@ -213,7 +213,8 @@ impl Parameters {
 
 /// The password in `file`. A line break at its end is not part of it.
 fn password(file: &Path) -> Result<String, BadAddress> {
-    let secret = secret_file::read(file, MAX_KEY_BYTES).map_err(|error| BadAddress::File(error.to_string()))?;
+    let secret =
+        secret_file::read(file, MAX_KEY_BYTES).map_err(|error| BadAddress::File(error.to_string()))?;
     let text = secret.as_text().ok().map(|text| text.trim_end_matches(['\r', '\n']));
     let text = text.filter(|text| !text.is_empty() && !text.contains(char::is_control));
     let fix = || BadAddress::File(format!("{}: write the password on one line, as UTF-8", file.display()));
@@ -229,8 +230,11 @@ impl TlsFiles {
         let Some((certificate, key)) = &self.pair else { return Ok(builder.with_no_client_auth()) };
         let secret =
             secret_file::read(key, MAX_KEY_BYTES).map_err(|error| BadAddress::File(error.to_string()))?;
-        let private = PrivateKeyDer::from_pem_slice(secret.as_bytes()).map_err(|error| unusable(key, &error))?;
-        builder.with_client_auth_cert(certificates(certificate)?, private).map_err(|error| unusable(key, &error))
+        let private =
+            PrivateKeyDer::from_pem_slice(secret.as_bytes()).map_err(|error| unusable(key, &error))?;
+        builder
+            .with_client_auth_cert(certificates(certificate)?, private)
+            .map_err(|error| unusable(key, &error))
     }
 
     fn roots(&self) -> Result<RootCertStore, BadAddress> {

@@ -50,7 +50,9 @@ async fn open(uri: &AMQPUri, tls: Option<Arc<ClientConfig>>) -> io::Result<Box<d
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let shaken = TlsConnector::from(config).connect(name, stream).await;
     let failed = |error: io::Error| {
-        io::Error::other(format!("no TLS: {error}; is this the port for TLS, and is the host in its certificate?"))
+        io::Error::other(format!(
+            "no TLS: {error}; is this the port for TLS, and is the host in its certificate?"
+        ))
     };
     Ok(Box::new(shaken.map_err(failed)?))
 }

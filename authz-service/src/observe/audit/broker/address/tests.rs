@@ -11,7 +11,8 @@ fn an_address_keeps_its_password_to_itself() {
     let address = Address::parse("amqp://edge:s3cret@broker.test:5673,[::1],other.test/%2f").unwrap();
     assert_eq!(format!("{address}"), "broker.test:5673, ::1:5672, other.test:5672");
     assert_eq!(format!("{address:?}"), format!("{address}"));
-    let users: Vec<_> = address.brokers.iter().map(|broker| broker.authority.userinfo.username.as_str()).collect();
+    let users: Vec<_> =
+        address.brokers.iter().map(|broker| broker.authority.userinfo.username.as_str()).collect();
     assert_eq!(users, ["edge"; 3]);
     assert!(address.brokers.iter().all(|broker| broker.vhost == "/" && broker.query.heartbeat == Some(10)));
 }
