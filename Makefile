@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 TOOLS   := $(CURDIR)/.tools
 VENV    := $(TOOLS)/venv
+APPS    := $(TOOLS)/apps
 ENVOY   ?= $(VENV)/bin/envoy
 TARGET  := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 WASM    := $(TARGET)/wasm32-wasip1/wasm/edge_guard.wasm
@@ -22,6 +23,7 @@ HURL_ENV = LIBCLANG_PATH="$$(echo $(LIBCLANG))" BINDGEN_EXTRA_CLANG_ARGS="-I$$(g
 
 export ENVOY
 export CUTOVER_VENV := $(VENV)
+export CUTOVER_APPS := $(APPS)
 export CUTOVER_GUARD := $(if $(filter native,$(GUARD)),$(NATIVE),$(WASM))
 
 .PHONY: help
@@ -29,10 +31,14 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
 
 .PHONY: setup
-setup: $(TOOLS)/python.done $(TOOLS)/rust.done $(TOOLS)/debian.done $(TOOLS)/node.done ## Install what the other targets need
+setup: $(TOOLS)/python.done $(TOOLS)/apps.done $(TOOLS)/rust.done $(TOOLS)/debian.done $(TOOLS)/node.done ## Install what the other targets need
 
 $(TOOLS)/python.done: tools/python/requirements.txt tools/setup/python
 	@tools/setup/python "$(VENV)" $<
+	@touch $@
+
+$(TOOLS)/apps.done: tools/python/apps.txt tools/setup/python
+	@tools/setup/python "$(APPS)" $<
 	@touch $@
 
 $(TOOLS)/rust.done: rust-toolchain.toml tools/setup/rust

@@ -40,7 +40,7 @@ pub use edge::{Edge, EdgeBuilder, Part};
 pub use front::Front;
 pub use haproxy::Haproxy;
 pub use legacy::LegacySample;
-pub use parts::{envoy, guard, guard_is_native, native_guard, program, repository, venv, wasm_guard};
+pub use parts::{apps, envoy, guard, guard_is_native, native_guard, program, repository, venv, wasm_guard};
 pub use ports::Port;
 pub use process::{Process, Signal, resident_mib};
 pub use stores::{Redis, RedisCluster, RedisSentinels, RedisServer};

@@ -79,6 +79,12 @@ pub fn venv() -> PathBuf {
     std::env::var_os("CUTOVER_VENV").map_or_else(|| repository().join(".tools/venv"), PathBuf::from)
 }
 
+/// The Python environment of the applications in `contracts/apps`: `CUTOVER_APPS`, or the one that `make setup` makes.
+#[must_use]
+pub fn apps() -> PathBuf {
+    std::env::var_os("CUTOVER_APPS").map_or_else(|| repository().join(".tools/apps"), PathBuf::from)
+}
+
 pub(crate) fn present(path: PathBuf, fix: &str) -> PathBuf {
     assert!(path.exists(), "{} does not exist: {fix}", path.display());
     path
