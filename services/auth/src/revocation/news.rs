@@ -71,11 +71,11 @@ impl News {
                 }
                 // Subscribed first, so that nothing falls between the list and the channel.
                 *channel = None;
-                let primaries = in_time(Primaries::of(address)).await?;
-                *channel = Some(in_time(primaries.subscribe(&[CHANNEL], PATIENCE)).await?);
+                let primaries = in_time(Box::pin(Primaries::of(address))).await?;
+                *channel = Some(in_time(Box::pin(primaries.subscribe(&[CHANNEL], PATIENCE))).await?);
                 let mut lines = Vec::new();
                 let shared = SharedRevocations::default();
-                let read = shared.read_pages(&primaries, |page| lines.extend(page)).await;
+                let read = Box::pin(shared.read_pages(&primaries, |page| lines.extend(page))).await;
                 if let Err(error) = read {
                     *channel = None;
                     return Err(io::Error::other(error));
