@@ -59,7 +59,7 @@ pub struct LegacySessions {
 #[derive(Debug)]
 enum Verifier {
     Store(SessionStore),
-    Check(Checker),
+    Check(Box<Checker>),
 }
 
 impl LegacySessions {
@@ -71,7 +71,7 @@ impl LegacySessions {
         let verifier = match &rules.verify {
             LegacyVerifier::Store(store) => Verifier::Store(SessionStore::new(store)?),
             LegacyVerifier::Check(check) => {
-                Verifier::Check(Checker::new(check, &rules.cookie, questions.clone())?)
+                Verifier::Check(Box::new(Checker::new(check, &rules.cookie, questions.clone())?))
             }
         };
         Ok(Self { verifier, questions })

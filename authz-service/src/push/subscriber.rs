@@ -89,7 +89,7 @@ impl Subscriber {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
             let began = Instant::now();
-            let Err(lost) = self.follow().await;
+            let Err(lost) = Box::pin(self.follow()).await;
             self.counts.lost.inc();
             if self.channel.lost(lost.to_string()) {
                 tracing::error!(%lost, "lost the subscription to changes");

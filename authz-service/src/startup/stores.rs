@@ -101,18 +101,15 @@ pub(super) fn assemble(
     };
 
     let is_pushed = pushed_tenants.is_some() || pushed_revocations.is_some();
-    let subscriber = match redis.filter(|_| is_pushed) {
-        None => None,
-        Some(address) => Some(Subscriber {
-            address: address.clone(),
-            channel: Arc::clone(&channel),
-            tenants: pushed_tenants,
-            revocations: pushed_revocations,
-            ended: Arc::clone(ended),
-            clock: Arc::clone(clock),
-            counts: metrics.parts.push(),
-        }),
-    };
+    let subscriber = redis.filter(|_| is_pushed).map(|address| Subscriber {
+        address: address.clone(),
+        channel: Arc::clone(&channel),
+        tenants: pushed_tenants,
+        revocations: pushed_revocations,
+        ended: Arc::clone(ended),
+        clock: Arc::clone(clock),
+        counts: metrics.parts.push(),
+    });
     let channel = subscriber.as_ref().map(|_| channel);
     Ok(Stores { tenants, revocations, channel, subscriber })
 }

@@ -1,6 +1,6 @@
 //! The web application as a person uses it: Debian's Chromium, driven by Playwright, over TLS, with the cookies that
 //! the auth service sets; and its files, which pass the edge byte for byte.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -13,6 +13,9 @@ use harness::tokens::now;
 use harness::wire::{Answer, Request};
 use harness::{Edge, Port, Process, eventually, program, repository, venv};
 use serde_json::{Value, json};
+
+/// Method, target, headers of a request, and the status of its answer.
+type Case = (&'static str, String, Vec<(&'static str, &'static str)>, u16);
 
 const HOST: &str = "cutover.localhost";
 
@@ -230,7 +233,7 @@ fn the_files_of_the_application_pass_the_edge_unchanged() {
     let page = [("accept", "text/html")];
     let plain: Vec<_> =
         assets.iter().filter(|name| name.ends_with(".js") || name.ends_with(".css")).collect();
-    let mut cases: Vec<(&str, String, Vec<(&str, &str)>, u16)> = vec![
+    let mut cases: Vec<Case> = vec![
         ("GET", "/".to_owned(), page.to_vec(), 200),
         ("HEAD", "/books/1".to_owned(), page.to_vec(), 200),
         ("GET", "/books/tags/artist/some%20artist?a=%2F".to_owned(), page.to_vec(), 200),

@@ -112,7 +112,8 @@ pub fn contracts_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new("."))
 }
 
-/// Every `.hurl` file below `contracts/`, relative to it and sorted.
+/// Every `.hurl` file below `contracts/`, relative to it and sorted, but for the requests to applications of others (`apps`), which
+/// `cutover contract` captures.
 ///
 /// # Errors
 /// When a directory cannot be listed.
@@ -123,7 +124,9 @@ pub fn all_scripts() -> std::io::Result<Vec<String>> {
         for entry in std::fs::read_dir(&folder)? {
             let path = entry?.path();
             if path.is_dir() {
-                folders.push(path);
+                if path != contracts_dir().join("apps") {
+                    folders.push(path);
+                }
             } else if path.extension().is_some_and(|extension| extension == "hurl") {
                 let relative = path.strip_prefix(contracts_dir()).unwrap_or(&path);
                 found.push(relative.to_string_lossy().into_owned());

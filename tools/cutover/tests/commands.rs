@@ -105,7 +105,7 @@ fn without_keys_everything_but_the_decision_is_explained() {
     assert!(why.contains("no decision") && why.contains("`cutover keys` makes the missing ones"), "{why}");
     let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed["route"], "books");
-    assert_eq!(printed["backend"], "legacy");
+    assert_eq!(printed["backend"], "library");
     assert_eq!(printed["stripped"], serde_json::json!(["x-cutover-decided"]));
     assert!(
         printed["policy"].as_str().unwrap().contains("signed-in") && printed.get("answer").is_none(),

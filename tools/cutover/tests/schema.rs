@@ -26,6 +26,7 @@ fn the_shipped_edge_files_are_valid() {
         "envoy/edges/dev.yaml",
         "envoy/edges/prod.yaml",
         "envoy/edges/coder.yaml",
+        "envoy/edges/web.yaml",
         "tools/cutover/tests/files/edge.yaml",
     ] {
         let text = std::fs::read_to_string(root().join(file)).unwrap();
@@ -45,12 +46,12 @@ fn what_lint_refuses_for_its_form_the_schema_refuses_too() {
         ("timeout_ms: 200", "timeout_ms: soon"),
         ("exposure: public", "exposure: open"),
         ("bearer: true", "bearer: yes please"),
-        ("policy: signed-in, to: legacy, answers: library", "to: legacy, answers: library"),
+        ("policy: signed-in, to: library, answers: library", "to: library, answers: library"),
         ("names: [dev-domain.test]", "names: dev-domain.test"),
         ("policies:\n", "policies:\n  No Name: { kind: public }\n"),
         ("kind: public", "kind: everybody"),
-        ("to: legacy, answers: library", "to: { legacy: 101 }, answers: library"),
-        ("to: legacy, answers: library", "to: { legacy: 100, sticky: mood }, answers: library"),
+        ("to: library, answers: library", "to: { library: 101 }, answers: library"),
+        ("to: library, answers: library", "to: { library: 100, sticky: mood }, answers: library"),
         ("status: 401", "status: 200"),
     ] {
         assert!(text.contains(old), "{old}");

@@ -83,7 +83,7 @@ fn what_is_not_understood_is_refused_with_the_fix_and_without_the_password() {
     std::fs::write(&exposed, "-----BEGIN PRIVATE KEY-----\n").unwrap();
     let empty = home.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
-    let many = vec!["h"; 9].join(",");
+    let many = ["h"; 9].join(",");
     let query = |query: &str| fault(&format!("postgres://u:s3cret@h/d?{query}"));
     for (error, part) in [
         (fault("mysql://u:s3cret@h/d"), "postgres://USER:PASSWORD@HOST:5432/DATABASE"),

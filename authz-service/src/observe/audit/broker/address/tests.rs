@@ -24,7 +24,7 @@ fn what_is_not_understood_is_refused_with_the_fix_and_without_the_password() {
     secret_file::write(&empty, b"").unwrap();
     let exposed = home.path().join("exposed");
     std::fs::write(&exposed, "s3cret").unwrap();
-    let many = vec!["h"; 9].join(",");
+    let many = ["h"; 9].join(",");
     let query = |query: &str| fault(&format!("amqps://u:s3cret@h/%2f?{query}"));
     for (error, part) in [
         (fault("http://edge:s3cret@x"), "amqp://USER:PASSWORD@127.0.0.1:5672/%2f"),
