@@ -112,8 +112,8 @@ pub fn contracts_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new("."))
 }
 
-/// Every `.hurl` file below `contracts/`, relative to it and sorted, but for the requests to applications of others (`apps`), which
-/// `cutover contract` captures.
+/// Every `.hurl` file below `contracts/`, relative to it and sorted. The requests to applications of others (`apps`) are
+/// left out: `cutover contract` captures them.
 ///
 /// # Errors
 /// When a directory cannot be listed.
