@@ -36,7 +36,7 @@ pub trait FromFile: Send + Sync + 'static {
         let _ = began;
     }
 
-    /// How much there is in `content`, for the log: a count, or names that are no secrets.
+    /// How much there is in `content`, for the log: a count, or names that are not secret.
     fn summary(&self, content: &Self::Content) -> String {
         let _ = content;
         String::new()

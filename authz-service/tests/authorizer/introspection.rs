@@ -107,7 +107,7 @@ async fn an_opaque_token_is_what_its_issuer_says() {
     let before = issuer.queries();
     ask(&authz, &"x".repeat(16_385)).await.expect(401, "token_too_long");
     authz.ask_with("caf\u{e9}").await.expect(401, "token_malformed");
-    assert_eq!(issuer.queries(), before, "what cannot be a token is no query");
+    assert_eq!(issuer.queries(), before, "what cannot be a token is not queried");
     let metrics = authz.get("/metrics").await.1;
     let found = format!("authz_introspections_total{{issuer=\"{OPAQUE}\",outcome=\"found\"}}");
     assert!(metrics.contains(&found), "{metrics}");

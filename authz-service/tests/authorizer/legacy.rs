@@ -389,7 +389,7 @@ async fn the_legacys_own_sessions_pass_until_it_ends_them() {
 
     sample.sign_out(&format!("{name}={token}")).await;
     ask(&token).await.expect(401, "legacy_refused");
-    // New sessions are no question to the legacy.
+    // The legacy is not asked about new sessions.
     let metrics = authz.get("/metrics").await.1;
     for (outcome, count) in [("found", 1), ("refused", 2), ("unavailable", 0), ("crowded", 0)] {
         let line = format!("authz_legacy_questions_total{{outcome=\"{outcome}\"}} {count}");

@@ -105,7 +105,7 @@ async fn forward(
 ) -> io::Result<bool> {
     let Some(head) = http_wire::head(stream).await.map_err(io::Error::other)? else { return Ok(false) };
     let StartLine::Request { method, target } = &head.start else {
-        return Err(io::Error::other("it is no request"));
+        return Err(io::Error::other("it is not a request"));
     };
     let (body, trailers) = http_wire::request_body(stream, &head).await.map_err(io::Error::other)?;
     let lines: Vec<Line> = head.lines.iter().filter(|line| is_end_to_end(line)).cloned().collect();

@@ -9,7 +9,7 @@ const SPA: &str = "https://app.example.com";
 const EVIL: &str = "https://evil.example";
 const API: &str = "api: { listener: public, names: [api.dev-domain.test, localhost, 127.0.0.1] }";
 const LEGACY: &str = "legacy:\n    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n";
-/// A page of another site needs the host's consent for it, so it is no form.
+/// A page of another site needs the host's consent for it, so it is not a form.
 const JSON: &str = "application/json";
 /// A request with its body may take this long; the slow one of the test takes longer.
 const SLOW: &str = "exposure: public, wire: { header_timeout_ms: 3000, request_timeout_ms: 3000 } }";

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// More names than this are no audience but a broadcast; they are refused unread.
+/// A token for more names than this is a broadcast, not a token for an audience; it is refused unread.
 const MAX_NAMES: usize = 32;
 
 /// The audience of an identity: one backend, or all backends among which a route shares its requests. Each

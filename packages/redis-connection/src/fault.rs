@@ -4,7 +4,7 @@
 /// hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableAddress {
-    /// It is no address of a Redis.
+    /// It is not the address of a Redis.
     #[error(
         "is not a valid Redis address; write redis://HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/NAME or \
          redis+cluster://HOST:PORT,HOST:PORT (rediss with TLS), with USER:PASSWORD@ before the hosts"

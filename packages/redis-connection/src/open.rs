@@ -153,8 +153,7 @@ pub(crate) async fn within<T>(
     tokio::time::timeout(patience, asking).await.map_err(late)?
 }
 
-/// Whether a connection with this error is of no further use: it is closed, or it leads to a server that is no primary any
-/// more.
+/// Whether a connection with this error cannot be used again: it is closed, or its server is not the primary any more.
 pub(crate) fn is_final(error: &RedisError) -> bool {
     let is_demoted = matches!(
         error.kind(),

@@ -193,5 +193,5 @@ pub fn by_length(a: &str, b: &str) -> std::cmp::Ordering {
 
 /// Returns `text` as a strong validator.
 pub(crate) fn tag(text: &str) -> io::Result<ETag> {
-    format!("\"{text}\"").parse().map_err(|_| io::Error::other(format!("{text} is no entity tag")))
+    format!("\"{text}\"").parse().map_err(|_| io::Error::other(format!("{text} is not an entity tag")))
 }

@@ -1,7 +1,7 @@
 //! Which request gets a file, which one the entry document, and which one 404.
 //!
 //! The application has its own routes in the browser (the History API), so a deep link and a reload ask this service for
-//! paths that are no files. They get the entry document, and the application shows the page. A missing script must
+//! paths that are not files. They get the entry document, and the application shows the page. A missing script must
 //! not get it: a browser would run HTML as a script, and a cache would keep it. So only a request for a page does.
 
 use std::path::Path;

@@ -70,7 +70,7 @@ impl Comparison<'_> {
         for (status, before) in object(old, "responses") {
             let place = format!("{place}: {status}");
             let Some(after) = answers.get(&status) else {
-                self.found.push(format!("{place} is no answer any more"));
+                self.found.push(format!("{place} is not an answer any more"));
                 continue;
             };
             let headers = object(after, "headers");

@@ -177,7 +177,7 @@ fn every_loss_of_a_client_is_found() {
             Some(json!("string")),
             "the type is string instead of null, string",
         ),
-        (format!("{OPERATION}/responses/404"), None, "404 is no answer any more"),
+        (format!("{OPERATION}/responses/404"), None, "404 is not an answer any more"),
         (format!("{OPERATION}/responses/200/headers/x-a"), None, "the header `x-a` is gone"),
         (
             format!("{OPERATION}/responses/200/content/application~1json"),

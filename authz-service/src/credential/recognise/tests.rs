@@ -149,7 +149,7 @@ fn lines_that_disagree_about_a_session_are_unclear() {
         (vec![format!("access={new}; refresh={old}")], None),
         (vec![format!("access={new}"), format!("access={new}")], None),
         (vec![format!("access={new}"), format!("refresh={old}; other=1")], None),
-        // Two paths of one name are no disagreement: a browser sends them in one line.
+        // Two paths of one name do not disagree: a browser sends them in one line.
         (vec![format!("refresh={new}; refresh={old}")], None),
         (vec![format!("access={new}"), format!("access={old}")], Some(CredentialFault::Ambiguous)),
         (vec![format!("refresh={new}"), "refresh=x".to_owned()], Some(CredentialFault::Ambiguous)),

@@ -129,7 +129,7 @@ pub(super) fn read(
             continue;
         }
         let (name, value) =
-            trimmed.split_once(':').ok_or_else(|| wrong("the line is no header and no body"))?;
+            trimmed.split_once(':').ok_or_else(|| wrong("the line is neither a header nor a body"))?;
         let pair = (name.trim().to_owned(), value.trim().to_owned());
         match part {
             Part::Head => entry.headers.push(pair),

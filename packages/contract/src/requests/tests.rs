@@ -35,7 +35,7 @@ fn hurl_entries_become_requests_and_answers_are_not_read() {
     assert!(set.generated.is_empty());
     for (wrong, expected) in [
         ("X: 1\n", ":1: `X: 1` stands before"),
-        ("GET /a\nno header\n", ":2: the line is no header"),
+        ("GET /a\nno header\n", ":2: the line is neither a header nor a body"),
         ("GET /a\n```\nx", ":2: the body has no end"),
     ] {
         let error = read_one("a.hurl", wrong).unwrap_err().to_string();

@@ -76,7 +76,7 @@ fn same_file(headers: &HeaderMap, tag: &ETag, content: &Content) -> bool {
 }
 
 fn ranges(headers: &HeaderMap, length: u64) -> Wanted {
-    // Two lines are no valid list of ranges, and so are ignored.
+    // Two lines are not a valid list of ranges, so both are ignored.
     let mut lines = headers.get_all(RANGE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return Wanted::Whole };
     let spans: Vec<Span> = match HttpRange::parse_bytes(line.as_bytes(), length) {

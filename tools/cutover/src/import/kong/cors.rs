@@ -44,7 +44,7 @@ impl Import<'_> {
         let said = Said {
             origins: plain,
             credentials: flag("credentials"),
-            // Those three are no methods of a page's request.
+            // A page's request never has one of those three methods.
             methods: texts("methods").into_iter().filter(|method| !own.contains(&method.as_str())).collect(),
             headers: texts("headers"),
             expose: texts("exposed_headers"),

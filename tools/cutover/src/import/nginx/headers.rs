@@ -87,7 +87,7 @@ impl<'a> Import<'a> {
         if said.origins.is_empty() {
             return None;
         }
-        // The expected preflight is answered by the edge itself; OPTIONS is no method of a page.
+        // The expected preflight is answered by the edge itself; a page never sends OPTIONS itself.
         let listed = said.methods.join(",");
         said.methods =
             listed.split(',').map(str::trim).filter(|m| *m != "OPTIONS").map(str::to_owned).collect();
