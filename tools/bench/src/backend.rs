@@ -1,6 +1,7 @@
 //! The backend of every variant: answers at once with a small body.
 //!
-//! Two paths differ: `/books/up` returns the number of body bytes that it has read, `/books/down` sends a gibibyte.
+//! Three paths differ: `/books/up` returns the number of body bytes that it has read, `/books/down` sends a gibibyte, and the
+//! answer of [`ENDLESS`] never ends.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -17,6 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// The size of the large bodies.
 pub(crate) const GIBIBYTE: u64 = 1 << 30;
+
+/// The path of an answer that begins and never ends.
+pub(crate) const ENDLESS: &str = "/endless";
 
 const SMALL: &[u8] = br#"{"id":"00000000-0000-7000-8000-0000000000a0","name":"Demo"}"#;
 /// The size of one piece of a large body.
@@ -64,6 +68,7 @@ where
 async fn answer(request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     let body = match request.uri().path() {
         "/books/down" => ResponseBody::Large(GIBIBYTE),
+        ENDLESS => ResponseBody::Endless(Some(Bytes::from_static(SMALL))),
         "/books/up" => ResponseBody::Small(Some(count(request.into_body()).await.to_string().into())),
         _ => ResponseBody::Small(Some(Bytes::from_static(SMALL))),
     };
@@ -85,6 +90,8 @@ enum ResponseBody {
     Small(Option<Bytes>),
     /// The number of bytes that are still to send.
     Large(u64),
+    /// The part that is still to send, after which nothing comes.
+    Endless(Option<Bytes>),
 }
 
 impl Body for ResponseBody {
@@ -103,6 +110,11 @@ impl Body for ResponseBody {
                 *left = left.saturating_sub(piece.len() as u64);
                 Some(piece)
             }
+            Self::Endless(start) => match start.take() {
+                Some(start) => Some(start),
+                // Nobody wakes it: the connection ends when its client closes it.
+                None => return Poll::Pending,
+            },
         };
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
@@ -112,9 +124,10 @@ impl Body for ResponseBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Self::Small(body) => body.as_ref().map_or(0, |body| body.len() as u64),
-            Self::Large(left) => *left,
-        })
+        match self {
+            Self::Small(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
+            Self::Large(left) => SizeHint::with_exact(*left),
+            Self::Endless(_) => SizeHint::default(),
+        }
     }
 }

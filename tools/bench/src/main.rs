@@ -22,6 +22,7 @@ mod results;
 mod sessions;
 mod size;
 mod stage;
+mod streams;
 mod tail;
 mod variants;
 mod watch;
@@ -41,8 +42,18 @@ use stage::{PATH, Stage, Tried};
 use variants::{Form, ROWS, Row, Variant};
 
 /// The experiments besides the rows, by name.
-const EXPERIMENTS: [&str; 9] =
-    ["crowd", "tail", "routes", "templates", "networks", "short", "authorizer", "connections", "bodies"];
+const EXPERIMENTS: [&str; 10] = [
+    "crowd",
+    "tail",
+    "routes",
+    "templates",
+    "networks",
+    "short",
+    "authorizer",
+    "connections",
+    "streams",
+    "bodies",
+];
 
 /// Rows with a promise are measured twice in each round: on a machine with neighbours, two seconds differ by a tenth, and
 /// these rows need more precision.
@@ -67,6 +78,7 @@ Experiments:
   short        what a short request pays for a limit of bodies, and for a stream that ends with its session
   authorizer   prints target/bench/authorizer.json if `cargo bench -p authz-service` has written it
   connections  10,000 open connections at half load
+  streams      5,000 open streams, most of which end with their sessions
   bodies       1 GiB up and down, and Envoy's memory meanwhile
 
 Examples (make bench BENCH=\"…\"):
@@ -205,7 +217,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> Results {
     let duration = Duration::from_secs(arguments.seconds);
     let rounds = usize::from(arguments.rounds);
-    if arguments.wants("connections") {
+    if arguments.wants("connections") || arguments.wants("streams") {
         extremes::allow_open_files();
     }
     let edge = arguments.of.variant();
@@ -286,6 +298,10 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
     }
     if arguments.wants("connections") {
         results.findings.push(extremes::connections(&mut stage, duration, progress));
+        keep(&results);
+    }
+    if arguments.wants("streams") {
+        results.findings.push(streams::streams(backend, progress));
         keep(&results);
     }
     if arguments.wants("bodies") {

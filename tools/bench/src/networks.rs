@@ -16,7 +16,7 @@ use crate::load::{Measured, Protocol, Target, measure};
 use crate::progress::Progress;
 use crate::results::{Finding, median, rounded};
 use crate::sessions::Sessions;
-use crate::stage::{self, PATH};
+use crate::stage::{self, PATH, changed};
 use crate::variants::{Form, Variant};
 
 /// The development edge's public listener, where a setting is added to it.
@@ -130,11 +130,6 @@ pub(crate) fn short(
         figures.insert((*key).to_owned(), json!({ "cost": rounded(time), "envoy_cost": rounded(envoy) }));
     }
     Finding { key: "short", said, figures: figures.into() }
-}
-
-fn changed(text: &str, old: &str, new: &str) -> String {
-    assert!(text.contains(old), "envoy/edges/dev.yaml has no {old:?}; change the benchmark, too");
-    text.replacen(old, new, 1)
 }
 
 /// Envoy and authorizer of `edge`, without the tunnel that tests use before TLS.

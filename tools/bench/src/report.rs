@@ -95,6 +95,8 @@ fn promises(all: &Value) -> Value {
             promises.push(json!({ "what": what, "value": value, "must_be": "at most", "bound": bound, "kept": value <= bound }));
         }
     };
+    most("the last of 4,500 streams after its session, native, s", "/streams/native/last_s", 2.0);
+    most("the last of 4,500 streams after its session, WebAssembly, s", "/streams/wasm/last_s", 2.0);
     most("added p99 of a warm request at half load, ms", "/tail/warm/added_p99_ms", 0.5);
     most("time for a request, 10 → 10,000 routes", "/routes/cost", 1.2);
     most("time for a request, 10 → 10,000 path templates", "/templates/cost", 1.2);

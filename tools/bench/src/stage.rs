@@ -54,6 +54,12 @@ pub(crate) fn edge(text: &str, backend: SocketAddr, form: Form) -> Edge {
     edge.replace(&original, text).every_backend(backend).start()
 }
 
+/// `text` of an edge file with `new` instead of the first `old`.
+pub(crate) fn changed(text: &str, old: &str, new: &str) -> String {
+    assert!(text.contains(old), "envoy/edges/dev.yaml has no {old:?}; change the benchmark, too");
+    text.replacen(old, new, 1)
+}
+
 /// Envoy and authorizer of a running edge.
 pub(crate) fn target_of(edge: &mut Edge) -> Target {
     Target {
