@@ -29,6 +29,16 @@ pub fn fetching(url: &str, within: Duration) -> reqwest::ClientBuilder {
     client(within).https_only(!local)
 }
 
+/// The innermost reason of `error`: the outer ones only say what was tried.
+#[must_use]
+pub fn cause(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
 /// Fetches the body of `url` with a GET; it must be a success of at most `most` bytes.
 ///
 /// # Errors

@@ -23,6 +23,7 @@
 
 pub mod answer;
 pub mod check;
+mod connection;
 pub mod store;
 pub mod token;
 

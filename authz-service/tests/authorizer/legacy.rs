@@ -1,5 +1,6 @@
 //! Sessions that the legacy opened: in a real Redis, and asked of the real legacy sample.
 
+mod over_tls;
 mod sample;
 
 use std::net::SocketAddr;

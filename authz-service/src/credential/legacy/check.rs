@@ -13,27 +13,31 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use edge_config::edge::LegacyCheck as Rules;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Request, Uri};
 use identity::Role;
-use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::credential::fault::LegacyFault;
 use crate::credential::legacy::answer::{Found, SessionCheck};
+use crate::credential::legacy::connection::{self, BackendClient};
 use crate::credential::legacy::looks_like;
 use crate::credential::legacy::token::plain_uuid;
 use crate::credential::places::{Fingerprint, fingerprint};
-use crate::credential::queried::{Asker, BOUNDS, Lifetimes, Queried, Questions};
+use crate::credential::queried::{Asker, Lifetimes, Queried, Questions};
 use crate::failure::Failure;
-use crate::outbound;
+use crate::outbound::cause;
 
 /// `{"user_id": …}` and little more.
 const MAX_ANSWER_BYTES: usize = 4_096;
 
 /// Queries the legacy backend.
 pub struct Checker {
-    client: reqwest::Client,
-    url: String,
+    client: BackendClient,
+    url: Uri,
+    headers: HeaderMap,
     cookie: String,
     timeout: Duration,
     sessions: Queried<Found, LegacyFault>,
@@ -56,22 +60,20 @@ impl Checker {
     /// A checker by `rules` for sessions in the cookie `cookie`, which counts in `questions`.
     ///
     /// # Errors
-    /// An error message, when the HTTP client cannot be set up.
+    /// An error message, when the address or a constant header of the backend is not one of HTTP.
     pub fn new(rules: &Rules, cookie: &str, questions: Questions) -> Result<Self, String> {
-        let Rules { url, request_headers, cache, timeout } = rules;
+        let Rules { backend, path: _, cache, timeout } = rules;
+        let url = rules.url();
+        let url: Uri = url.parse().map_err(|e| format!("{url}: {e}"))?;
         let mut headers = HeaderMap::new();
-        for (name, value) in request_headers {
+        for (name, value) in &backend.request_headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| format!("{name}: {e}"))?;
             headers.insert(name, HeaderValue::from_str(value).map_err(|e| format!("{value}: {e}"))?);
         }
-        let client = outbound::client(*timeout)
-            .default_headers(headers)
-            .pool_max_idle_per_host(BOUNDS.all)
-            .build()
-            .map_err(|e| format!("cannot set up the HTTP client for {url}: {e}"))?;
         Ok(Self {
-            client,
-            url: url.clone(),
+            client: connection::client(backend),
+            url,
+            headers,
             cookie: cookie.to_owned(),
             timeout: *timeout,
             sessions: Queried::new(
@@ -107,20 +109,24 @@ impl Checker {
         let cookie = [self.cookie.as_bytes(), b"=", token].concat();
         let mut cookie = HeaderValue::from_bytes(&cookie).map_err(|e| unavailable(&e))?;
         cookie.set_sensitive(true);
-        let asked = self.client.get(&self.url).header(COOKIE, cookie).timeout(patience).send().await;
-        let mut response = asked.map_err(|e| unavailable(&e.without_url()))?;
-        match response.status().as_u16() {
-            200 => {}
-            401 | 403 => return Ok(Err(LegacyFault::Refused)),
-            other => return Err(unavailable(&format!("status {other}"))),
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| unavailable(&e.without_url()))? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(unavailable(&"the response is too long"));
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = self.url.clone();
+        *request.headers_mut() = self.headers.clone();
+        request.headers_mut().insert(COOKIE, cookie);
+        let asking = async {
+            let response = self.client.request(request).await.map_err(|e| unavailable(&cause(&e)))?;
+            match response.status().as_u16() {
+                200 => {}
+                401 | 403 => return Ok(None),
+                other => return Err(unavailable(&format!("status {other}"))),
             }
-            body.extend_from_slice(&chunk);
-        }
+            let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+            Ok(Some(body.map_err(|e| unavailable(&cause(&*e)))?.to_bytes()))
+        };
+        let late = |_| unavailable(&format!("no answer within {patience:?}"));
+        let Some(body) = tokio::time::timeout(patience, asking).await.map_err(late)?? else {
+            return Ok(Err(LegacyFault::Refused));
+        };
         let Ok(Yes { user_id, user_role }) = serde_json::from_slice(&body) else {
             return Err(unavailable(&"the response has no `user_id`"));
         };

@@ -12,7 +12,7 @@ use secret_file::MAX_KEY_BYTES;
 
 use crate::credential::keys::STALE_LIMIT;
 use crate::credential::queried::BOUNDS;
-use crate::outbound;
+use crate::outbound::{self, cause};
 use crate::source::file::WatchedFile;
 use crate::source::last_good::{Cause, LastGood};
 use crate::source::{Hanging, Reloads, Source};
@@ -116,15 +116,6 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         return Err(failed(&format!("it has more than {MAX_BYTES} bytes")));
     }
     fs::read(path).map_err(|error| failed(&error.to_string()))
-}
-
-/// The innermost reason of `error`: the outer ones only say what was tried.
-pub(super) fn cause(error: &dyn std::error::Error) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
 }
 
 /// Makes the client again when a file changes.

@@ -15,9 +15,10 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use crate::credential::fault::TokenFault;
 use crate::credential::opaque::answer::{Described, Description};
 use crate::credential::opaque::circuit::Circuit;
-use crate::credential::opaque::connection::{Connection, cause};
+use crate::credential::opaque::connection::Connection;
 use crate::credential::opaque::secret::{ClientSecret, trimmed};
 use crate::failure::Failure;
+use crate::outbound::cause;
 use crate::source::trouble::Trouble;
 
 /// An answer names what a token of the same issuer would: 12 KiB of roles at most, and little more.

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use edge_config::edge::{
-    AcceptedCredential, ClaimRules, CookieReading, Exposure, Issuer, KeySource, LegacyCheck, LegacySessions,
-    LegacyVerifier, Sessions, TenantRule, TokenTypes,
+    AcceptedCredential, ClaimRules, CookieReading, Exposure, Issuer, KeySource, LegacySessions, LegacyStore,
+    LegacyVerifier, RedisUrl, Sessions, TenantRule, TokenTypes,
 };
 use proptest::prelude::*;
 
@@ -56,11 +56,11 @@ fn legacy_sessions() -> LegacySessions {
         end: None,
         tenant: TENANT.parse().unwrap(),
         role: identity::Role::NORMAL,
-        verify: LegacyVerifier::Check(LegacyCheck {
-            url: String::new(),
-            request_headers: std::collections::BTreeMap::new(),
-            cache: Duration::ZERO,
+        verify: LegacyVerifier::Store(LegacyStore {
+            url: RedisUrl(String::new()),
+            key_prefix: String::new(),
             timeout: Duration::ZERO,
+            leeway: Duration::ZERO,
         }),
     }
 }

@@ -1,13 +1,12 @@
 //! The credentials that can identify a caller.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use identity::{Role, TenantId};
 
-use super::SessionPolicy;
+use super::{Backend, Endpoint, SessionPolicy};
 
 /// A kind of credential that a policy can accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,14 +125,28 @@ pub struct LegacyStore {
 /// The legacy backend's own check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegacyCheck {
-    /// The address of the check, `http://host:port/path`.
-    pub url: String,
-    /// Constant headers that the legacy backend expects from its edge.
-    pub request_headers: BTreeMap<String, String>,
+    /// The backend that is asked, in the same way in which requests reach it: its addresses, its protocol, its certificate,
+    /// and the constant headers that it expects from its edge.
+    pub backend: Box<Backend>,
+    /// The path of the check.
+    pub path: String,
     /// How long an answer is cached: a logout takes effect at most this late. Zero queries each time.
     pub cache: Duration,
     /// How long it may take to answer.
     pub timeout: Duration,
+}
+
+impl LegacyCheck {
+    /// The address of the check, at the backend's first address: `https://host:port/path`, or `http://` in the clear.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let Backend { endpoints, tls, .. } = &*self.backend;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let place = endpoints.first().map_or_else(String::new, |Endpoint { host, port }| {
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        });
+        format!("{scheme}://{place}{}", self.path)
+    }
 }
 
 /// The address of a Redis. It may hold a password, so `Debug` does not show it.

@@ -6,7 +6,7 @@ use identity::{Role, TenantId};
 
 use crate::declared::Declared;
 use crate::edge::{
-    AcceptedCredential, ApiKeys, Backend, Endpoint, LegacyCheck, LegacyEnd, LegacySessions, LegacyStore,
+    AcceptedCredential, ApiKeys, Backend, LegacyCheck, LegacyEnd, LegacySessions, LegacyStore,
     LegacyVerifier, Reach, RedisUrl, Reserved,
 };
 use crate::node::Node;
@@ -286,23 +286,8 @@ fn ask(
     fields.finish();
     let (backend, path) = (backend?, path?);
     // Absent when the backend has a fault of its own, which is reported at its place.
-    let Backend { endpoints, request_headers, tls, .. } = backends.good.get(&backend)?;
-    if tls.is_some() {
-        context.faults.report(
-            node.place,
-            format!("`check` queries the backend `{backend}`, which speaks TLS, and checks are sent in the clear"),
-            "let it answer checks in the clear on this machine, as another backend, or verify sessions by its store: `redis`",
-        );
-    }
-    // A legacy backend answers the same at each of its addresses.
-    let Endpoint { host, port } = endpoints.first()?;
-    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    Some(LegacyCheck {
-        url: format!("http://{host}:{port}{path}"),
-        request_headers: request_headers.clone(),
-        cache: cache?,
-        timeout: timeout?,
-    })
+    let backend = Box::new(backends.good.get(&backend)?.clone());
+    Some(LegacyCheck { backend, path, cache: cache?, timeout: timeout? })
 }
 
 /// The credentials that a policy accepts, in order of precedence; empty when it lists none.

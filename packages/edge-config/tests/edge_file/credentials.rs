@@ -143,8 +143,8 @@ fn api_keys_and_legacy_sessions() {
     let LegacyVerifier::Check(check) = edge.legacy_sessions.unwrap().verify else {
         panic_with_text("no check")
     };
-    assert_eq!(check.url, "http://127.0.0.1:3000/auth/token");
-    assert!(check.request_headers.values().any(|value| value == "true"));
+    assert_eq!(check.url(), "http://127.0.0.1:3000/auth/token");
+    assert!(check.backend.request_headers.values().any(|value| value == "true"));
     assert_eq!((check.cache.as_millis(), check.timeout.as_millis()), (1_000, 150));
 
     let password = "redis: { url: \"redis://:hidden@127.0.0.1/\", key_prefix: \"s:\" }";

@@ -79,10 +79,12 @@ pub(super) fn legacy(old: &LegacySessions, new: &LegacySessions, noted: &mut Asp
             noted.more_is_weaker("the leeway", old.leeway, *leeway, shown);
         }
         (LegacyVerifier::Check(old), LegacyVerifier::Check(new)) => {
-            let LegacyCheck { url, request_headers, cache, timeout } = new;
+            // How a backend is reached has lines of its own.
+            let LegacyCheck { backend, path: _, cache, timeout } = new;
+            let (before, after) = (&old.backend.request_headers, &backend.request_headers);
             noted.changed("the time limit of the legacy backend's check", &old.timeout, timeout);
-            noted.other("the legacy backend's check", &old.url, url);
-            noted.other("the headers of the legacy backend's check", &old.request_headers, request_headers);
+            noted.other("the legacy backend's check", &old.url(), &new.url());
+            noted.other("the headers of the legacy backend's check", before, after);
             noted.more_is_weaker("how long an answer of the legacy is cached", old.cache, *cache, shown);
         }
         (LegacyVerifier::Store(_), LegacyVerifier::Check(_))
