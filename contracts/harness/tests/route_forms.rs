@@ -62,11 +62,21 @@ fn of_two(legacy: &Backend, users: &Backend, routes: &str) -> EdgeBuilder {
 fn a_client_chooses_a_canary_that_says_so_and_the_log_says_it() {
     let (legacy, users) = (Backend::plain(), Backend::plain());
     let canary = "canary: [{ cookie: try-new, value: \"1\", to: users, chosen_by: client }, \
-                  { header: x-try-new, value: \"yes\", to: users, chosen_by: client }]";
+                  { header: x-try-new, value: \"yes\", to: users, chosen_by: client }, \
+                  { query: v, value: \"2\", to: users, chosen_by: client }]";
     let routes = format!("  - {{ name: choice, host: api, path: \"/choice/{{id}}\", {OPEN}, {canary} }}\n");
     let edge = of_two(&legacy, &users, &routes).start();
     let cookies = |value: &str| vec![("cookie", value.to_owned())];
-    for (number, (headers, chosen)) in [
+    let queries = [
+        ("?v=2", true),
+        ("?a=b&v=2&v=1", true),
+        ("?v=1&v=2", false),
+        ("?v=%32", false),
+        ("?V=2", false),
+        ("?v", false),
+    ];
+    let by_query = queries.map(|(query, chosen)| (query, vec![], chosen));
+    let by_headers = [
         (vec![], false),
         (cookies("try-new=1"), true),
         (cookies("a=b; try-new=1"), true),
@@ -79,11 +89,10 @@ fn a_client_chooses_a_canary_that_says_so_and_the_log_says_it() {
         (vec![("x-try-new", "yes".to_owned())], true),
         (vec![("x-try-new", "YES".to_owned())], false),
     ]
-    .into_iter()
-    .enumerate()
-    {
+    .map(|(headers, chosen)| ("", headers, chosen));
+    for (number, (query, headers, chosen)) in by_headers.into_iter().chain(by_query).enumerate() {
         let path = format!("/choice/{number}");
-        let mut request = edge.get(&path);
+        let mut request = edge.get(format!("{path}{query}"));
         for (name, value) in &headers {
             request = request.header(name, value);
         }
@@ -92,7 +101,7 @@ fn a_client_chooses_a_canary_that_says_so_and_the_log_says_it() {
         let (cluster, by) = if chosen { ("backend-users", "client") } else { ("backend-legacy", "") };
         assert_eq!(line["cluster"], cluster, "{headers:?}: {line}");
         assert_eq!(line["chosen_by"].as_str().unwrap_or_default(), by, "{headers:?}: {line}");
-        let request = format!("GET http://localhost{path}");
+        let request = format!("GET http://localhost{path}{query}");
         let mut arguments = vec![request];
         for (name, value) in &headers {
             arguments.extend(["-H".to_owned(), format!("{name}: {value}")]);
@@ -101,7 +110,37 @@ fn a_client_chooses_a_canary_that_says_so_and_the_log_says_it() {
         let explained = edge.explain(&arguments);
         assert_eq!(explained["chosen_by"].as_str().unwrap_or_default(), by, "{headers:?}: {explained}");
     }
-    assert_eq!((legacy.seen().len(), users.seen().len()), (6, 5));
+    assert_eq!((legacy.seen().len(), users.seen().len()), (10, 7));
+}
+
+#[test]
+fn a_backend_with_a_host_of_its_own_is_asked_for_it_and_told_the_clients() {
+    let (legacy, users) = (Backend::plain(), Backend::plain());
+    let own = "users: { address: \"${USERS_ADDRESS:-127.0.0.1:3022}\", host: \"shop.internal:8443\" }";
+    let routes = format!(
+        "  - {{ name: one, host: api, prefix: /one, policy: public, to: users, answers: auth }}\n  \
+         - {{ name: both, host: api, prefix: /both, policy: public, to: {{ users: 50, legacy: 50 }}, answers: auth }}\n  \
+         - {{ name: choice, host: api, prefix: /choice, {OPEN}, canary: [{{ query: v, value: \"2\", to: users, chosen_by: client }}] }}\n"
+    );
+    let edge = of_two(&legacy, &users, &routes)
+        .replace("users: { address: \"${USERS_ADDRESS:-127.0.0.1:3022}\" }", own)
+        .start();
+    let forged = |path: &str| edge.get(path).header("x-forwarded-host", "evil.test").send().status;
+    assert_eq!([forged("/one"), forged("/choice?v=2"), forged("/choice")], [200; 3]);
+    assert!((0..40).all(|_| forged("/both") == 200));
+    let mut connection = h2::Connection::open(edge.public()).expect("the edge listens");
+    let client = format!("localhost:{}", edge.public().port());
+    assert_eq!(connection.ask(&h2::headers("GET", &client, "/one")).status(), Some(200), "over HTTP/2");
+    let (legacy, users) = (legacy.seen(), users.seen());
+    assert!(legacy.len() > 1 && users.len() > 3, "both have a share: {} and {}", legacy.len(), users.len());
+    for seen in &users {
+        let hosts = (seen.all("host"), seen.all("x-forwarded-host"));
+        assert_eq!(hosts, (vec!["shop.internal:8443".to_owned()], vec![client.clone()]), "{seen:?}");
+    }
+    for seen in &legacy {
+        let hosts = (seen.all("host"), seen.all("x-forwarded-host"));
+        assert_eq!(hosts, (vec![client.clone()], Vec::new()), "{seen:?}");
+    }
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn invalid_backends_streams_and_listeners_are_faults() {
         (words("upgrade: webtransport"), "`upgrade`"),
         (words("stream: true, shadow: users"), "no whole answer to compare"),
         (words("methods: [POST], upgrade: websocket"), "does not take GET"),
-        (words("canary: [{ to: users }]"), "one of `tenant`, `header` and `cookie`"),
+        (words("canary: [{ to: users }]"), "one of `tenant`, `header`, `cookie` and `query`"),
         (words("canary: [{ tenant: \"\", to: users }]"), "write the tenant's id"),
         (words("canary: [{ header: x-beta, value: 1, to: users }]"), "a client could"),
         (words("canary: [{ header: cookie, value: a, to: users }]"), "a client could"),
@@ -180,6 +180,13 @@ fn invalid_backends_streams_and_listeners_are_faults() {
             words("canary: [{ cookie: a, header: b, value: '1', to: users, chosen_by: client }]"),
             "exactly one",
         ),
+        (words("canary: [{ query: v, value: '2', to: users }]"), "add `chosen_by: client`"),
+        (
+            words("canary: [{ query: 'a=b', value: '2', to: users, chosen_by: client }]"),
+            "names are not decoded",
+        ),
+        (words("canary: [{ query: v, value: 'a&b', to: users, chosen_by: client }]"), "write `&` as %26"),
+        (words("canary: [{ query: v, cookie: c, value: '1', to: users, chosen_by: client }]"), "exactly one"),
         (words("canary: [{ cookie: a, value: '1', to: users, chosen_by: us }]"), "`chosen_by`"),
         (words("canary: [{ header: cookie, value: '1', to: users, chosen_by: client }]"), "name the cookie"),
         (

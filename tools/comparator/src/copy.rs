@@ -1,12 +1,17 @@
 //! A copy of a request, and the request that each backend receives.
 
 use edge_config::Edge;
+use edge_config::edge::Route;
 use identity::headers::SHADOW_ROUTE;
 use tokio::time::Instant;
 
 use crate::answer::Line;
 use crate::ledger::Period;
 use crate::wire::head::{Head, StartLine};
+
+const HOST: &str = "host";
+/// Where the edge names the client's host to a backend with a host of its own.
+const FORWARDED_HOST: &str = "x-forwarded-host";
 
 /// A copy that can be replayed.
 #[derive(Clone, Debug)]
@@ -110,10 +115,40 @@ impl Copy {
             let name = line.lower();
             edge.backends.values().any(|backend| backend.request_headers.contains_key(&name))
         };
-        let own = edge.backends.get(backend).into_iter().flat_map(|backend| &backend.request_headers);
+        let backend = edge.backends.get(backend);
+        let own = backend.into_iter().flat_map(|backend| &backend.request_headers);
         let own =
             own.map(|(name, value)| Line { name: name.as_bytes().into(), value: value.as_bytes().into() });
-        self.lines.iter().filter(|line| !is_constant(line)).cloned().chain(own).collect()
+        let lines = self.lines.iter().filter(|line| !is_constant(line)).cloned();
+        let mut lines: Vec<Line> = lines.chain(own).collect();
+        self.name_host(edge, backend.and_then(|backend| backend.host.as_deref()), &mut lines);
+        lines
+    }
+
+    /// Has `lines` name the `host` of their backend, or the client's where it has none. In a copy, Envoy has named the host of the
+    /// backend that answered the client, and that one may have a host of its own.
+    fn name_host(&self, edge: &Edge, host: Option<&str>, lines: &mut Vec<Line>) {
+        let value = |lines: &[Line], name: &str| {
+            lines.iter().find(|line| line.is(name)).map(|line| line.value.clone())
+        };
+        let Some(named) = value(lines, HOST) else { return };
+        let route = edge.routes.iter().find(|route| route.name == self.route);
+        let mut of_route =
+            route.into_iter().flat_map(Route::backends).filter_map(|name| edge.backends.get(name));
+        let is_replaced =
+            of_route.any(|backend| backend.host.as_deref().is_some_and(|own| own.as_bytes() == named));
+        let forwarded = value(lines, FORWARDED_HOST);
+        let client = if is_replaced { forwarded.clone().unwrap_or(named) } else { named };
+        let host = host.map(|host| host.as_bytes().to_vec());
+        match (&host, &forwarded) {
+            (Some(_), None) => lines.push(Line { name: FORWARDED_HOST.into(), value: client.clone() }),
+            // The edge added it for the other backend.
+            (None, Some(_)) if is_replaced => lines.retain(|line| !line.is(FORWARDED_HOST)),
+            (Some(_) | None, _) => {}
+        }
+        for line in lines.iter_mut().filter(|line| line.is(HOST)) {
+            line.value = host.clone().unwrap_or_else(|| client.clone());
+        }
     }
 
     /// The bytes for `backend` on HTTP/1.1.

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use edge_config::edge::LegacyCheck as Rules;
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Uri};
 use identity::Role;
 use serde::Deserialize;
@@ -69,6 +69,9 @@ impl Checker {
         for (name, value) in &backend.request_headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| format!("{name}: {e}"))?;
             headers.insert(name, HeaderValue::from_str(value).map_err(|e| format!("{value}: {e}"))?);
+        }
+        if let Some(host) = &backend.host {
+            headers.insert(HOST, HeaderValue::from_str(host).map_err(|e| format!("{host}: {e}"))?);
         }
         Ok(Self {
             client: connection::client(backend),

@@ -19,6 +19,9 @@ pub struct Backend {
     pub protocol: Protocol,
     /// How its certificate is verified; absent where it is reached in the clear.
     pub tls: Option<BackendTls>,
+    /// The host that its requests name instead of the client's, with its port where it is not the default one; the client's is
+    /// in `x-forwarded-host` then. Absent where the client's host passes.
+    pub host: Option<String>,
     /// The `aud` of the identities that are signed for it: the backend's name.
     pub audience: String,
     /// How long a TCP connection may take.

@@ -39,6 +39,13 @@ pub enum Condition {
         /// The value, compared byte for byte.
         value: String,
     },
+    /// The query of the request has this parameter, and so the client chooses the backend itself.
+    ClientQuery {
+        /// The parameter's name, as it is sent: nothing is decoded.
+        name: String,
+        /// The value, compared byte for byte. Of several parameters of the name the first counts.
+        value: String,
+    },
 }
 
 impl Condition {
@@ -46,14 +53,14 @@ impl Condition {
     #[must_use]
     pub const fn is_chosen_by_client(&self) -> bool {
         match self {
-            Self::ClientCookie { .. } | Self::ClientHeader { .. } => true,
+            Self::ClientCookie { .. } | Self::ClientHeader { .. } | Self::ClientQuery { .. } => true,
             Self::Tenant(_) | Self::Header { .. } => false,
         }
     }
 
-    /// Whether the header lines of a request (lower-case names) meet a condition that the client chooses.
+    /// Whether a request's target (path and query) and header lines (lower-case names) meet a condition that the client chooses.
     #[must_use]
-    pub fn is_met_by(&self, headers: &[(String, String)]) -> bool {
+    pub fn is_met_by(&self, target: &str, headers: &[(String, String)]) -> bool {
         let lines = |wanted: &str| {
             let lines: Vec<&str> =
                 headers.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str()).collect();
@@ -66,6 +73,11 @@ impl Condition {
                 lines("cookie").split([';', ',']).any(|pair| pair.trim_matches([' ', '\t']) == wanted)
             }
             Self::ClientHeader { name, value } => lines(name) == *value,
+            Self::ClientQuery { name, value } => {
+                let query = target.split_once('?').map_or("", |(_, query)| query);
+                let mut parameters = query.split('&').map(|one| one.split_once('=').unwrap_or((one, "")));
+                parameters.find(|(sent, _)| sent == name).is_some_and(|(_, sent)| sent == value)
+            }
             Self::Tenant(_) | Self::Header { .. } => false,
         }
     }

@@ -71,6 +71,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
             "write `http1` or `http2`, or an address with https://",
         );
     }
+    let host = fields.optional("host").map_or(Some(None), |n| authority(context, n, &what).map(Some));
     let mut timeout = |name: &'static str, default: Duration, most: u64| {
         fields
             .optional(name)
@@ -116,6 +117,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
         endpoints: endpoints?,
         protocol: protocol?,
         tls: tls?,
+        host: host?,
         audience: name.to_owned(),
         connect_timeout: connect_timeout?,
         request_timeout: request_timeout?,
@@ -130,6 +132,19 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
         credentials: credentials?,
         answer: answer?,
     })
+}
+
+/// Reads the host of a backend's own requests: a name in lower case or an IPv4 address, and perhaps a port.
+fn authority(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let text = reader::text(context, node, &format!("the `host` of {what}"))?;
+    let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+    if is_host_name(name) && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)) {
+        return Some(text.to_owned());
+    }
+    let mend =
+        "write the host as the backend knows it, in lower case, such as shop.internal or shop.internal:8443";
+    context.faults.report(node.place, format!("the `host` of {what} is {text:?}"), mend);
+    None
 }
 
 const ENDPOINT_MEND: &str = "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000, or a URL without a path, such as \

@@ -55,13 +55,13 @@ fn one(
 ) -> Option<Canary> {
     let what = format!("a canary of {what}");
     let mut fields = Fields::of(context, node, &*what);
-    let (tenant, header, cookie) =
-        (fields.optional("tenant"), fields.optional("header"), fields.optional("cookie"));
+    let (tenant, header) = (fields.optional("tenant"), fields.optional("header"));
+    let (cookie, query) = (fields.optional("cookie"), fields.optional("query"));
     let chosen_by = fields.optional("chosen_by");
     let by_client = chosen_by
         .and_then(|n| reader::choice(context, n, &format!("`chosen_by` of {what}"), &[("client", true)]));
-    let when = match (tenant, header, cookie) {
-        (Some(n), None, None) => {
+    let when = match (tenant, header, cookie, query) {
+        (Some(n), None, None, None) => {
             if let Some(chosen_by) = chosen_by {
                 let problem =
                     format!("{what} is for a tenant, which the authorizer finds out and no client chooses");
@@ -74,7 +74,7 @@ fn one(
             reader::parsed(context, n, &format!("the tenant of {what}"), "write the tenant's id")
                 .map(Condition::Tenant)
         }
-        (None, Some(n), None) => {
+        (None, Some(n), None, None) => {
             let value = value(context, &mut fields, &what);
             match by_client {
                 None => written(context, n, &what, names.identity)
@@ -85,7 +85,7 @@ fn one(
                     .map(|(name, value)| Condition::ClientHeader { name, value }),
             }
         }
-        (None, None, Some(n)) => {
+        (None, None, Some(n), None) => {
             if chosen_by.is_none() {
                 let problem = format!("{what} looks at a cookie, which the client chooses");
                 context.faults.report(n.place, problem, CHOICE);
@@ -94,8 +94,18 @@ fn one(
                 value(context, &mut fields, &what).filter(|value| is_cookie(context, n, &what, value));
             cookie_name(context, n).zip(value).map(|(name, value)| Condition::ClientCookie { name, value })
         }
-        (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
-            let problem = format!("{what} needs one of `tenant`, `header` and `cookie`");
+        (None, None, None, Some(n)) => {
+            if chosen_by.is_none() {
+                let problem = format!("{what} looks at the query, which the client chooses");
+                context.faults.report(n.place, problem, CHOICE);
+            }
+            let value = value(context, &mut fields, &what);
+            parameter(context, n, &what)
+                .zip(value.filter(|value| is_in_query(context, n, &what, value)))
+                .map(|(name, value)| Condition::ClientQuery { name, value })
+        }
+        (..) => {
+            let problem = format!("{what} needs one of `tenant`, `header`, `cookie` and `query`");
             context.faults.report(node.place, problem, "give exactly one of them");
             None
         }
@@ -161,6 +171,36 @@ fn sent(context: Context<'_>, node: &Node, what: &str, names: Names<'_>) -> Opti
     };
     context.faults.report(node.place, format!("{what} lets clients choose by the header {name:?}"), mend);
     None
+}
+
+/// Reads the name of a parameter of a query, by which clients choose.
+fn parameter(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let name = reader::text(context, node, &format!("the parameter of {what}"))?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'[' | b']');
+    if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+        return Some(name.to_owned());
+    }
+    let problem = format!("{what} lets clients choose by the parameter {name:?}");
+    context.faults.report(
+        node.place,
+        problem,
+        "write letters, digits, `-`, `_`, `.`, `~`, `[` and `]`: names are not decoded",
+    );
+    None
+}
+
+/// Whether a parameter of a query can have `value`, in the form in which it is sent.
+fn is_in_query(context: Context<'_>, node: &Node, what: &str, value: &str) -> bool {
+    let fits = !value.contains(['&', '#']);
+    if !fits {
+        let problem = format!("the value of {what} is {value:?}, which no parameter has");
+        context.faults.report(
+            node.place,
+            problem,
+            "write `&` as %26 and `#` as %23: values are compared as they are sent",
+        );
+    }
+    fits
 }
 
 fn value(context: Context<'_>, fields: &mut Fields<'_>, what: &str) -> Option<String> {

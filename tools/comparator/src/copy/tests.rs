@@ -44,6 +44,50 @@ fn both_backends_receive_the_same_request_except_for_their_own_constant_headers(
     assert_eq!(text("legacy"), format!("{common}{constant}: {value}\r\n\r\n"));
 }
 
+/// The edge file with `host` for the backend of the route and for the backend of its copies.
+fn with_hosts(of_route: Option<&str>, of_copy: Option<&str>) -> (Edge, String) {
+    let mut edge = dev();
+    let route = edge.routes.iter().find(|route| route.name == "books").unwrap();
+    let answers = route.backends().first().copied().unwrap().to_owned();
+    let copies = edge.backends.keys().find(|name| **name != answers).unwrap().clone();
+    edge.backends.get_mut(&answers).unwrap().host = of_route.map(str::to_owned);
+    edge.backends.get_mut(&copies).unwrap().host = of_copy.map(str::to_owned);
+    (edge, copies)
+}
+
+#[test]
+fn each_backend_is_asked_for_its_own_host_and_told_the_clients() {
+    const SHOP: Option<&str> = Some("shop.internal");
+    for (own, copies, received, expected) in [
+        (None, None, "host: api.test\n", "host: api.test\n"),
+        (None, SHOP, "host: api.test\n", "host: shop.internal\nx-forwarded-host: api.test\n"),
+        // The edge has named the host of its route's backend.
+        (Some("old.internal"), None, "host: old.internal\nx-forwarded-host: api.test\n", "host: api.test\n"),
+        (
+            Some("old.internal"),
+            SHOP,
+            "host: old.internal\nx-forwarded-host: api.test\n",
+            "host: shop.internal\nx-forwarded-host: api.test\n",
+        ),
+        // A trusted proxy has named another host.
+        (
+            None,
+            None,
+            "host: api.test\nx-forwarded-host: www.test\n",
+            "host: api.test\nx-forwarded-host: www.test\n",
+        ),
+    ] {
+        let (edge, backend) = with_hosts(own, copies);
+        let copy = copy(&format!("GET / HTTP/1.1\n{received}x-cutover-shadow-route: books")).unwrap();
+        let lines = copy.lines_for(&edge, &backend);
+        let hosts = lines.iter().filter(|line| line.is("host") || line.is("x-forwarded-host"));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let hosts: String =
+            hosts.map(|line| format!("{}: {}\n", text(&line.name), text(&line.value))).collect();
+        assert_eq!(hosts, expected, "{own:?} {copies:?} {received:?}");
+    }
+}
+
 #[test]
 fn an_unsafe_method_is_refused_whatever_else_the_copy_has() {
     for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", "TRACE"] {

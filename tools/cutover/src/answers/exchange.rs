@@ -23,6 +23,8 @@ pub struct Target {
     tls: Option<BackendTls>,
     /// Constant headers that the edge sends to this backend.
     pub headers: BTreeMap<String, String>,
+    /// The host that the edge names to this backend instead of the client's.
+    host: Option<String>,
     /// The backends of the edge file that these come from.
     pub backends: Vec<String>,
 }
@@ -62,15 +64,16 @@ impl Target {
             Some(named) => name == named,
             None => backend.endpoints.iter().any(|endpoint| endpoint.host == host && endpoint.port == port),
         };
-        let (mut headers, mut backends, mut rules) = (BTreeMap::new(), Vec::new(), None);
+        let (mut headers, mut backends, mut rules, mut own_host) = (BTreeMap::new(), Vec::new(), None, None);
         for (name, backend) in edge.backends.iter().filter(|(name, backend)| is_meant(name, backend)) {
             headers.extend(backend.request_headers.clone());
             rules = rules.or_else(|| backend.tls.clone());
+            own_host = own_host.or_else(|| backend.host.clone());
             backends.push(name.clone());
         }
         let host = host.trim_matches(['[', ']']).to_owned();
         let tls = is_encrypted.then(|| rules.unwrap_or_else(BackendTls::by_system_authorities));
-        Ok(Self { at: Endpoint { host, port }, tls, headers, backends })
+        Ok(Self { at: Endpoint { host, port }, tls, headers, host: own_host, backends })
     }
 
     /// Asks `question` on a connection of its own.
@@ -90,9 +93,13 @@ impl Target {
     }
 
     fn bytes(&self, question: &Question) -> Vec<u8> {
-        let Question { method, path, host, headers, .. } = question;
+        let Question { method, path, host: client, headers, .. } = question;
+        let host = self.host.as_ref().unwrap_or(client);
         let mut text =
             format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept: */*\r\n");
+        if self.host.is_some() {
+            text.push_str(&format!("X-Forwarded-Host: {client}\r\n"));
+        }
         // A method that may have a body says that it has none.
         if !["GET", "HEAD", "OPTIONS"].contains(&method.as_str()) {
             text.push_str("Content-Length: 0\r\n");

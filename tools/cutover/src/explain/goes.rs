@@ -17,6 +17,9 @@ pub(super) fn destination(
         Some((backend, Condition::ClientHeader { name, .. })) => {
             return format!("{backend} (the client chose it by the header `{name}`)");
         }
+        Some((backend, Condition::ClientQuery { name, .. })) => {
+            return format!("{backend} (the client chose it by the parameter `{name}`)");
+        }
         Some((_, Condition::Tenant(_) | Condition::Header { .. })) | None => {}
     }
     let Some((kind, is_public)) = decided.filter(|_| !to.kinds.is_empty()) else { return to.to_string() };

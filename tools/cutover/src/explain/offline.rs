@@ -156,7 +156,8 @@ pub(super) fn explain(
     };
     report.insert("route".to_owned(), route.name.clone().into());
     report.insert("policy".to_owned(), policy(&edge, route).into());
-    let chosen = route.canaries.iter().find(|canary| canary.when.is_met_by(&request.headers));
+    let chosen =
+        route.canaries.iter().find(|canary| canary.when.is_met_by(&request.target, &request.headers));
     report.insert("backend".to_owned(), destination(route, chosen, None).into());
     if chosen.is_some() {
         report.insert("chosen_by".to_owned(), "client".into());
@@ -327,7 +328,8 @@ fn decide(
         (Decision::Allow(edits), None) => {
             let written = edits.set.iter().map(|(name, _)| &**name);
             let names: Vec<&str> = edge.identity.gateway.as_deref().into_iter().chain(written).collect();
-            let chosen = route.canaries.iter().find(|canary| canary.when.is_met_by(&request.headers));
+            let chosen =
+                route.canaries.iter().find(|canary| canary.when.is_met_by(&request.target, &request.headers));
             let kind = (verdict.kind, is_public(edge, route));
             passed(&destination(route, chosen, Some(kind)), &names)
         }

@@ -151,6 +151,7 @@ fn every_field_of_an_edge_is_compared() {
         ),
         (of_auth, auth("protocol: http2"), "same: the protocol changed"),
         (of_auth, auth("tls: {}"), "stricter: reached over TLS"),
+        (of_auth, auth("host: auth.internal"), "the host that its requests name"),
         (of_auth, auth("answer: { headers: 9 }"), "same: how large the head of an answer may be"),
         (
             "127.0.0.1:8080}\", exposure: public }",

@@ -83,7 +83,7 @@ pub(super) fn backend(
     }
     insert(&mut cluster, "outlier_detection", ejection(backend.ejection));
     if let Some(health) = &backend.health {
-        insert(&mut cluster, "health_checks", json!([health_check(health, backend.protocol)]));
+        insert(&mut cluster, "health_checks", json!([health_check(health, backend)]));
     }
     if let Some(tls) = &backend.tls {
         upstream_tls::put(&mut cluster, name, backend, tls, directory)?;
@@ -159,7 +159,7 @@ fn ejection(ejection: Ejection) -> Value {
     })
 }
 
-fn health_check(health: &Health, protocol: Protocol) -> Value {
+fn health_check(health: &Health, backend: &Backend) -> Value {
     let mut check = json!({
         "timeout": seconds(health.timeout),
         "interval": seconds(health.interval),
@@ -167,20 +167,26 @@ fn health_check(health: &Health, protocol: Protocol) -> Value {
         "unhealthy_threshold": health.unhealthy,
         "healthy_threshold": health.healthy,
     });
-    match protocol {
-        Protocol::Http1 => {
-            insert(&mut check, "http_health_check", json!({ "path": health.path }));
-        }
+    let mut question = match &backend.host {
+        // Otherwise Envoy names the cluster.
+        Some(host) => json!({ "path": health.path, "host": host }),
+        None => json!({ "path": health.path }),
+    };
+    match backend.protocol {
+        Protocol::Http1 => insert(&mut check, "http_health_check", question),
         Protocol::Http2 => {
-            let question = json!({ "path": health.path, "codec_client_type": "HTTP2" });
+            insert(&mut question, "codec_client_type", json!("HTTP2"));
             insert(&mut check, "http_health_check", question);
         }
         Protocol::Auto => {
-            insert(&mut check, "http_health_check", json!({ "path": health.path }));
+            insert(&mut check, "http_health_check", question);
             // A health check does not agree upon a protocol: it speaks the one that it offers.
             insert(&mut check, "tls_options", json!({ "alpn_protocols": [upstream_tls::HTTP1] }));
         }
-        Protocol::Grpc => insert(&mut check, "grpc_health_check", json!({})),
+        Protocol::Grpc => {
+            let authority = backend.host.as_ref().map(|host| json!({ "authority": host }));
+            insert(&mut check, "grpc_health_check", authority.unwrap_or_else(|| json!({})));
+        }
     }
     check
 }

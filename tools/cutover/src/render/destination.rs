@@ -42,7 +42,10 @@ pub(super) fn action(edge: &Edge, route: &Route, destination: &Destination) -> V
     });
     match destination.only() {
         None if destination.shares.is_empty() => insert(&mut action, "cluster", json!(NOWHERE)),
-        Some(backend) => insert(&mut action, "cluster", json!(cluster_name(backend))),
+        Some(backend) => {
+            insert(&mut action, "cluster", json!(cluster_name(backend)));
+            rename(edge, backend, &mut action);
+        }
         None => {
             insert(&mut action, "weighted_clusters", weighted(edge, route, destination));
             if let Some(sticky) = &destination.sticky {
@@ -115,6 +118,7 @@ fn weighted(edge: &Edge, route: &Route, destination: &Destination) -> Value {
                 "weight": share.weight.thousandths(),
                 "request_headers_to_add": constant,
             });
+            rename(edge, &share.backend, &mut cluster);
             let ended = credentials::ended_before(edge, route, &share.backend);
             if !ended.is_empty() {
                 insert(&mut cluster, "request_headers_to_remove", json!(ended));
@@ -130,10 +134,24 @@ fn weighted(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     Value::Object(weighted)
 }
 
-/// The headers that a backend expects from its edge on every route.
+/// Has `chosen`, an action or one of its clusters, name the backend's own host, where it has one.
+fn rename(edge: &Edge, backend: &str, chosen: &mut Value) {
+    if let Some(host) = edge.backends.get(backend).and_then(|backend| backend.host.as_ref()) {
+        insert(chosen, "host_rewrite_literal", json!(host));
+    }
+}
+
+/// The headers that a backend expects from its edge on every route; for one with a host of its own also the client's host,
+/// which Envoy reads before it writes the other one. A trusted proxy may have named another host already, which stays.
 pub(super) fn constant_headers(backend: Option<&Backend>) -> Vec<Value> {
     let constant = backend.into_iter().flat_map(|backend| &backend.request_headers);
-    constant.map(|(name, value)| header(name, value)).collect()
+    let own = backend.filter(|backend| backend.host.is_some()).map(|_| {
+        json!({
+            "header": { "key": "x-forwarded-host", "value": "%REQ(:AUTHORITY)%" },
+            "append_action": "ADD_IF_ABSENT",
+        })
+    });
+    constant.map(|(name, value)| header(name, value)).chain(own).collect()
 }
 
 fn hashed(edge: &Edge, sticky: &Sticky) -> Value {

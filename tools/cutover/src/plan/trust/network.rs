@@ -211,6 +211,7 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
         endpoints,
         protocol,
         tls,
+        host,
         audience,
         connect_timeout,
         request_timeout,
@@ -240,6 +241,7 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
         }
     }
     backend_tls(old.tls.as_ref(), tls.as_ref(), &mut noted);
+    noted.other("the host that its requests name", &old.host, host);
     noted.other("the audience of its identities", &old.audience, audience);
     for (header, value) in &old.request_headers {
         if request_headers.get(header) != Some(value) {

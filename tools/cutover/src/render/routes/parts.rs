@@ -20,6 +20,7 @@ pub(super) fn of(edge: &Edge, route: &Route, host: &Answers, listener: &Listener
             Condition::Tenant(tenant) => only_with(rendered, edge.tenant_header(), &tenant.to_string()),
             Condition::Header { name, value } => only_with(rendered, name, value),
             Condition::ClientHeader { name, value } => chosen(only_with(rendered, name, value)),
+            Condition::ClientQuery { name, value } => chosen(only_asked(rendered, name, value)),
             Condition::ClientCookie { name, value } => {
                 let cookie = cookie(name, value);
                 chosen(only(
@@ -42,6 +43,14 @@ pub(super) fn of(edge: &Edge, route: &Route, host: &Answers, listener: &Listener
 /// `rendered` for requests alone whose header `name`, which the authorizer writes, is `value`.
 fn only_with(rendered: Value, name: &str, value: &str) -> Value {
     only(rendered, json!({ "name": name, "string_match": { "exact": value } }))
+}
+
+/// `rendered` for requests alone whose query has the parameter. Envoy decodes nothing, and reads the first of several.
+fn only_asked(mut rendered: Value, name: &str, value: &str) -> Value {
+    if let Some(matching) = rendered.get_mut("match") {
+        insert(matching, "query_parameters", json!([{ "name": name, "string_match": { "exact": value } }]));
+    }
+    rendered
 }
 
 /// Notes for the log that the client chose the backend of `rendered`.
