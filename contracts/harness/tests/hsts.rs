@@ -76,6 +76,55 @@ fn every_answer_over_https_promises_it_refusals_too_and_none_in_the_clear() {
     });
 }
 
+/// A balancer ends TLS, and the edge listens in the clear.
+#[test]
+fn behind_a_trusted_proxy_the_clients_that_came_by_https_receive_it_and_no_others() {
+    const PUBLIC: &str = "127.0.0.1:8080}\", exposure: public }";
+    const PROXY: &str = "127.0.1.1";
+    const STRANGER: &str = "127.0.2.1";
+    let backend = Backend::plain();
+    let choices =
+        ", trusted_proxies: [127.0.1.0/24], hsts: { max_age_seconds: 31536000, include_subdomains: true } }";
+    let mut edge = Edge::dev()
+        .replace(PUBLIC, &PUBLIC.replace(" }", choices))
+        .with_open_route()
+        .every_backend(backend.address())
+        .start();
+    let token = edge.mint().good(0);
+    let ask = |source: &str, proto: &str, method: &str, target: &str, token: &str| {
+        let request = edge.request(method, target).from(source).host("localhost");
+        let request = request.header("x-forwarded-proto", proto);
+        if token.is_empty() { request.send() } else { request.token(token).send() }
+    };
+    let cases = [
+        ("a backend's answer", 200, "GET", "/open/x", ""),
+        ("an answer after a decision", 200, "GET", "/users/@me", token.as_str()),
+        ("the authorizer's refusal", 401, "GET", "/users/@me", ""),
+        ("the guard's refusal", 404, "GET", "/open/..%2f_/users/x", ""),
+        ("an internal path", 404, "GET", "/_/users/x", ""),
+        ("no such method", 405, "TRACE", "/open", ""),
+    ];
+    for (what, status, method, target, token) in cases {
+        for (source, proto, expected) in
+            [(PROXY, "https", vec![PROMISE.to_owned()]), (PROXY, "http", vec![]), (STRANGER, "https", vec![])]
+        {
+            let answer = ask(source, proto, method, target, token);
+            assert_eq!(answer.status, status, "{what}: {answer:?}");
+            assert_eq!(said(&answer), expected, "{what} from {source} by {proto}: {answer:?}");
+        }
+    }
+    let answer = edge.get("/x").from(PROXY).host("nobody.test").header("x-forwarded-proto", "https").send();
+    assert!(said(&answer).iter().all(|said| said == PROMISE), "an unknown host: {answer:?}");
+    edge.stop(harness::Part::Authz, harness::Signal::Kill);
+    let at = edge.public();
+    harness::eventually("the authorizer is missed", || {
+        let request = Request::new(at, "GET", "/users/@me").token(&token).from(PROXY);
+        let answer = request.header("x-forwarded-proto", "https").send();
+        assert_eq!(said(&answer), [PROMISE], "{answer:?}");
+        answer.status == 503
+    });
+}
+
 #[test]
 fn a_backends_own_header_wins_and_a_dead_backend_changes_nothing() {
     let backend = Backend::with(|seen| match seen.request_line().as_str() {

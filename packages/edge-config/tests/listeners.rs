@@ -225,7 +225,7 @@ fn a_promise_of_https_is_for_listeners_with_tls() {
     );
     assert_eq!(told("redirect: https", &format!("listeners: [public, tls], {hsts}")), (None, Some(long)));
     for (public, hosts, said) in [
-        (hsts.to_owned(), "listeners: [public, tls]", "has `hsts` and no `tls`"),
+        (hsts.to_owned(), "listeners: [public, tls]", "has `hsts` and neither `tls` nor `trusted_proxies`"),
         (
             "http_1_0: refuse".to_owned(),
             "listener: public, hsts: { max_age_seconds: 1 }",

@@ -44,10 +44,10 @@ impl Guard {
         let peer = self.peer()?;
         match self.rules.judge_from(&headers, peer.as_deref()) {
             GuardVerdict::Forward(edits) if self.refuses_version(&edits)? => {
-                let Edits { request_id, replaced_id, arrival, reader, .. } = edits;
+                let Edits { request_id, replaced_id, arrival, scheme, reader, .. } = edits;
                 let client = arrival.map(|arrival| arrival.address);
                 let reason = Reason::OldVersion;
-                self.refuse(Refusal { reason, request_id, replaced_id, client, reader }, now)
+                self.refuse(Refusal { reason, request_id, replaced_id, client, scheme, reader }, now)
             }
             GuardVerdict::Forward(edits) => {
                 for removal in &edits.removals {
@@ -110,8 +110,9 @@ impl Guard {
         refusal: Refusal<'_>,
         now: impl Fn() -> Result<Now, HostError>,
     ) -> Result<Action, HostError> {
-        let Refusal { reason, request_id, replaced_id, client, reader } = refusal;
+        let Refusal { reason, request_id, replaced_id, client, scheme, reader } = refusal;
         note(client, replaced_id)?;
+        correct(scheme)?;
         self.settle(request_id, now)?;
         if let Some(reader) = &reader {
             note_reader(reader)?;
@@ -134,8 +135,9 @@ impl Guard {
         preflight: &Preflight<'_>,
         now: impl Fn() -> Result<Now, HostError>,
     ) -> Result<Action, HostError> {
-        let Preflight { headers, request_id, replaced_id, client } = preflight;
+        let Preflight { headers, request_id, replaced_id, client, scheme } = preflight;
         note(*client, *replaced_id)?;
+        correct(*scheme)?;
         self.settle(*request_id, now)?;
         self.counters.answered_preflight()?;
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_slice())).collect();
@@ -215,16 +217,20 @@ fn arrive(edits: &Edits<'_>) -> Result<bool, HostError> {
     if let Some(address) = forwarded_for {
         host::set_request_header(b"x-forwarded-for", address.to_string().as_bytes())?;
     }
-    if let Some(scheme) = scheme {
-        host::set_request_header(b"x-forwarded-proto", scheme.as_bytes())?;
-        // Backends that speak HTTP/2 read this one.
-        host::set_request_header(b":scheme", scheme.as_bytes())?;
-    }
+    correct(*scheme)?;
     let host = arrival.as_ref().and_then(|arrival| arrival.host.as_ref());
     if let Some(host) = host {
         host::set_request_header(b"x-forwarded-host", host)?;
     }
     Ok(forwarded_for.is_some() || scheme.is_some() || host.is_some())
+}
+
+/// Writes the client's scheme over another one.
+fn correct(scheme: Option<&str>) -> Result<(), HostError> {
+    let Some(scheme) = scheme else { return Ok(()) };
+    host::set_request_header(b"x-forwarded-proto", scheme.as_bytes())?;
+    // Backends that speak HTTP/2 read this one.
+    host::set_request_header(b":scheme", scheme.as_bytes())
 }
 
 /// Notes for the access log who sent the current request, and by which id.

@@ -201,7 +201,8 @@ impl Rules {
         let arrival = proxied.map(|(proxies, sender)| proxies.client(&sender, &request.lines, self.tls));
         let (request_id, replaced_id) = request.id.settle(trusted);
         let client = arrival.as_ref().map(|arrival| arrival.address);
-        let settled = Settled { request_id, replaced_id, client };
+        let scheme = self.scheme(&request, arrival.as_ref());
+        let settled = Settled { request_id, replaced_id, client, scheme };
         let (Once::One(method), Once::One(target), Once::One(authority)) =
             (request.method, request.target, request.authority)
         else {
@@ -210,7 +211,7 @@ impl Rules {
         let page = if self.cors.is_empty() { None } else { self.page(headers, (authority, method, target)) };
         let reader = match page {
             Some(Page::Asks(Some(headers))) => {
-                return GuardVerdict::Answer(Preflight { headers, request_id, replaced_id, client });
+                return GuardVerdict::Answer(Preflight { headers, request_id, replaced_id, client, scheme });
             }
             Some(Page::Asks(None)) => return refuse(Reason::CorsOrigin, &settled),
             Some(Page::Reads(reader)) => Some(reader),
@@ -236,7 +237,7 @@ impl Rules {
                     request_id,
                     replaced_id,
                     forwarded_for: client.and_then(|client| request.lines.rewritten_address(client)),
-                    scheme: self.scheme(&request, arrival.as_ref()),
+                    scheme,
                     removals: request.removals,
                     arrival,
                     token,
@@ -246,8 +247,8 @@ impl Rules {
                 })
             }
             Err(reason) => {
-                let Settled { request_id, replaced_id, client } = settled;
-                GuardVerdict::Refuse(Refusal { reason, request_id, replaced_id, client, reader })
+                let Settled { request_id, replaced_id, client, scheme } = settled;
+                GuardVerdict::Refuse(Refusal { reason, request_id, replaced_id, client, scheme, reader })
             }
         }
     }
@@ -358,8 +359,8 @@ fn is_ending(ending: &str) -> bool {
 }
 
 const fn refuse<'a>(reason: Reason, settled: &Settled<'a>) -> GuardVerdict<'a> {
-    let Settled { request_id, replaced_id, client } = *settled;
-    GuardVerdict::Refuse(Refusal { reason, request_id, replaced_id, client, reader: None })
+    let Settled { request_id, replaced_id, client, scheme } = *settled;
+    GuardVerdict::Refuse(Refusal { reason, request_id, replaced_id, client, scheme, reader: None })
 }
 
 /// What the log says about a request, refused or not.
@@ -368,6 +369,7 @@ struct Settled<'a> {
     request_id: RequestId,
     replaced_id: Option<&'a [u8]>,
     client: Option<std::net::IpAddr>,
+    scheme: Option<&'static str>,
 }
 
 const fn reason(fault: PathFault) -> Reason {

@@ -100,6 +100,8 @@ pub struct Refusal<'a> {
     pub replaced_id: Option<&'a [u8]>,
     /// The client's address, on a listener with trusted proxies.
     pub client: Option<IpAddr>,
+    /// The client's scheme, where `x-forwarded-proto` has another one: Envoy reads it when it makes the answer.
+    pub scheme: Option<&'static str>,
     /// The page of another origin that may read the refusal.
     pub reader: Option<Reader>,
 }
@@ -116,6 +118,8 @@ pub struct Preflight<'a> {
     pub replaced_id: Option<&'a [u8]>,
     /// The client's address, on a listener with trusted proxies.
     pub client: Option<IpAddr>,
+    /// The client's scheme, where `x-forwarded-proto` has another one: Envoy reads it when it makes the answer.
+    pub scheme: Option<&'static str>,
 }
 
 impl Preflight<'_> {

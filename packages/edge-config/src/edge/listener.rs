@@ -26,7 +26,8 @@ pub struct Listener {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// What happens to a request with a header name that contains an underscore.
     pub underscores: Underscores,
-    /// The promise of https on every answer; absent when there is none. Always absent without `tls`.
+    /// The promise of https on every answer; absent when there is none. Always absent where no client comes by https: without `tls`
+    /// and without `trusted_proxies`.
     pub hsts: Option<Hsts>,
     /// Every request is sent to https instead of being served; absent where requests are served.
     pub redirect: Option<Redirect>,
@@ -35,6 +36,12 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Whether clients may come by https: to this listener, or to a trusted proxy in front of it.
+    #[must_use]
+    pub const fn may_be_https(&self) -> bool {
+        self.tls.is_some() || self.trusted_proxies.is_some()
+    }
+
     /// All of its addresses, the first one first.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         std::iter::once(self.address).chain(self.further_addresses.iter().copied())
@@ -178,7 +185,7 @@ impl Edge {
     /// §8.1).
     #[must_use]
     pub fn hsts_of(&self, listener: &str, host: &Host) -> Option<Hsts> {
-        let listener = self.listeners.get(listener).filter(|listener| listener.tls.is_some())?;
+        let listener = self.listeners.get(listener).filter(|listener| listener.may_be_https())?;
         host.hsts.or(listener.hsts)
     }
 

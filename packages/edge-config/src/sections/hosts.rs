@@ -42,10 +42,9 @@ pub(crate) fn host(
     }
     let hsts = fields.optional("hsts").and_then(|n| {
         let read = hsts::read(context, n, &what);
-        let is_encrypted =
-            |name: &String| listeners.good.get(name).is_none_or(|listener| listener.tls.is_some());
+        let is_encrypted = |name: &String| listeners.good.get(name).is_none_or(Listener::may_be_https);
         if served_by.as_ref().is_some_and(|names| !names.iter().any(is_encrypted)) {
-            let problem = format!("{what} has `hsts` and is on no listener with `tls`");
+            let problem = format!("{what} has `hsts` and is on no listener with `tls` or `trusted_proxies`");
             context.faults.report(n.place, problem, "serve it on one: browsers ignore it in the clear");
         }
         read

@@ -79,12 +79,12 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
     };
     check_network(context, name, place, &listener);
     proxies::check(context, name, place, &listener);
-    if let (Some(node), None) = (hsts_node, &listener.tls) {
-        let problem = format!("listener `{name}` has `hsts` and no `tls`");
+    if let (Some(node), false) = (hsts_node, listener.may_be_https()) {
+        let problem = format!("listener `{name}` has `hsts` and neither `tls` nor `trusted_proxies`");
         context.faults.report(
             node.place,
             problem,
-            "move it to a listener with `tls`: browsers ignore it in the clear",
+            "move it to a listener with `tls`, or name the balancer that ends TLS: browsers ignore it in the clear",
         );
     }
     if let Some(node) = redirect_node {

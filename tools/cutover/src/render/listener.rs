@@ -51,7 +51,7 @@ pub(super) fn render(
     let pointer = "/common_http_protocol_options/headers_with_underscores_action";
     fill(&mut manager, NAME, pointer, json!(underscores))?;
     limit(&mut manager, &listener.wire)?;
-    fill(&mut manager, NAME, "/local_reply_config", words::local_replies(edge))?;
+    fill(&mut manager, NAME, "/local_reply_config", words::local_replies(edge, listener))?;
     let proxied = listener.trusted_proxies.is_some();
     fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, proxied, paths)?)?;
     if proxied {

@@ -126,7 +126,7 @@ fn virtual_host(
     host.extend([("name", json!(group)), ("domains", json!(names)), ("matcher", tree)].map(named));
     let mut rendered = Value::Object(host);
     if let Some(hsts) = hsts {
-        words::promise_https(&mut rendered, hsts);
+        words::promise_https(&mut rendered, listener, hsts);
     }
     rendered
 }

@@ -11,7 +11,7 @@
 //! So another wording changes routes. The listener itself changes with the edge's default answers alone.
 
 use edge_config::Edge;
-use edge_config::edge::{Answers, FURTHER_METHODS, HSTS_HEADER, Hsts, METHODS, MadeByEnvoy, Route};
+use edge_config::edge::{Answers, FURTHER_METHODS, HSTS_HEADER, Hsts, Listener, METHODS, MadeByEnvoy, Route};
 use serde_json::{Map, Value, json};
 
 use super::header::header;
@@ -102,12 +102,22 @@ pub(super) fn finish() -> Value {
     )
 }
 
+/// A CEL expression: the client came by https. Behind trusted proxies the guard has overwritten this header with what is known
+/// of the client.
+const CAME_BY_HTTPS: &str = "request.headers['x-forwarded-proto'] == 'https'";
+
 /// Has every answer of the virtual host `host` promise https, unless a backend promises something itself. Envoy's own refusals
-/// read the promise from the metadata, because a route's headers are not on all of them.
-pub(super) fn promise_https(host: &mut Value, hsts: Hsts) {
+/// read the promise from the metadata, because a route's headers are not on all of them. Where proxies stand in front of a
+/// listener in the clear, only clients that came by https to one of them receive it.
+pub(super) fn promise_https(host: &mut Value, listener: &Listener, hsts: Hsts) {
     let value = hsts.to_string();
+    let to_these = match listener.tls {
+        Some(_) => value.clone(),
+        // A header whose value is empty is not added.
+        None => format!("%CEL({CAME_BY_HTTPS} ? '{value}' : '')%"),
+    };
     let added = json!([{
-        "header": { "key": HSTS_HEADER, "value": value },
+        "header": { "key": HSTS_HEADER, "value": to_these },
         "append_action": "ADD_IF_ABSENT",
     }]);
     insert(host, "response_headers_to_add", added);
@@ -116,9 +126,17 @@ pub(super) fn promise_https(host: &mut Value, hsts: Hsts) {
     }
 }
 
-/// The promise of https on a refusal, where its host makes one. A header whose value is empty is not added.
-fn promised() -> Value {
-    header(HSTS_HEADER, &format!("%METADATA(VIRTUAL_HOST:{NAMESPACE}:{HSTS})%"))
+/// The promise of https on a refusal, where its host makes one and the client came by https. A header whose value is empty is
+/// not added.
+fn promised(listener: &Listener) -> Value {
+    let value = match listener.tls {
+        None if listener.trusted_proxies.is_some() => {
+            let of_host = format!("xds.virtual_host_metadata.filter_metadata['{NAMESPACE}']");
+            format!("%CEL({CAME_BY_HTTPS} && '{HSTS}' in {of_host} ? {of_host}['{HSTS}'] : '')%")
+        }
+        Some(_) | None => format!("%METADATA(VIRTUAL_HOST:{NAMESPACE}:{HSTS})%"),
+    };
+    header(HSTS_HEADER, &value)
 }
 
 /// The methods that a host accepts, as `Allow` lists them (RFC 9110 §10.2.1).
@@ -128,8 +146,7 @@ pub(super) fn allowed(routes: &[&Route]) -> String {
 }
 
 /// The mappers that rewrite Envoy's refusals: the first one that fits is used.
-pub(super) fn local_replies(edge: &Edge) -> Value {
-    let id = request_id::on_refusals(edge);
+pub(super) fn local_replies(edge: &Edge, listener: &Listener) -> Value {
     let mut decided = json!({ "filter": { "metadata_filter": {
         "matcher": {
             "filter": filter::AUTHORIZER,
@@ -138,23 +155,24 @@ pub(super) fn local_replies(edge: &Edge) -> Value {
         },
         "match_if_key_not_found": false,
     } } });
-    let added: Vec<Value> = std::iter::once(promised()).chain(id.clone()).collect();
-    insert(&mut decided, "headers_to_add", json!(added));
+    let everywhere: Vec<Value> =
+        std::iter::once(promised(listener)).chain(request_id::on_refusals(edge)).collect();
+    insert(&mut decided, "headers_to_add", json!(everywhere));
     let mut mappers = vec![decided];
-    let mapper = |op, status, field| mapper(op, status, field, id.as_ref());
+    let mapper = |op, status, field| mapper(op, status, field, &everywhere);
     mappers.extend(fields().map(|(status, field)| mapper("EQ", status, field)));
     mappers.push(mapper("GE", 500, UNAVAILABLE));
     mappers.push(mapper("GE", 400, MadeByEnvoy::BadRequest.field()));
     json!({ "mappers": mappers })
 }
 
-fn mapper(op: &str, status: u16, field: &str, id: Option<&Value>) -> Value {
+fn mapper(op: &str, status: u16, field: &str, everywhere: &[Value]) -> Value {
     let mut headers =
-        vec![header("content-type", &nearest(CONTENT_TYPE)), header(WORDS_MARK, &of_route(MARK)), promised()];
+        vec![header("content-type", &nearest(CONTENT_TYPE)), header(WORDS_MARK, &of_route(MARK))];
+    headers.extend_from_slice(everywhere);
     if status == MadeByEnvoy::MethodNotAllowed.status().get() {
         headers.push(header("allow", &of_route(ALLOW)));
     }
-    headers.extend(id.cloned());
     // Envoy requires a name under which the number could be changed at run time. Nothing can change it: there is no
     // writable runtime layer.
     let runtime_key = format!("cutover.words.{field}");

@@ -98,6 +98,7 @@ fn a_refusal_settles_the_request_id() {
         request_id: RequestId::Keep,
         replaced_id: None,
         client: None,
+        scheme: None,
         reader: None,
     };
     let reason = expected.reason;
