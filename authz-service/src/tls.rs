@@ -17,7 +17,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::client::verify_server_name;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName,
+};
 use tokio_rustls::rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, version};
@@ -204,6 +206,17 @@ pub fn check_pair(certificate: &Path, key: &Path) -> Result<(), UnusableTls> {
 /// [`UnusableTls`], naming the file.
 pub fn check_authorities(ca: &Path) -> Result<(), UnusableTls> {
     Piece::read(ca)?.authorities().map(|_| ())
+}
+
+/// Checks that the PEM file `lists` holds lists of revoked certificates (RFC 5280 §5).
+///
+/// # Errors
+/// [`UnusableTls`], naming the file.
+pub fn check_revoked(lists: &Path) -> Result<(), UnusableTls> {
+    let lists = Piece::read(lists)?;
+    let all: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&lists.content).collect();
+    let all = all.map_err(|error| lists.unusable(&error))?;
+    if all.is_empty() { Err(lists.unusable(&"it contains no `X509 CRL` in PEM")) } else { Ok(()) }
 }
 
 /// Watches the files of a [`Tls`].

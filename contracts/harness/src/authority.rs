@@ -4,9 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevokedCertParams,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -18,6 +22,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: String,
+    /// The next serial number.
+    issued: AtomicU64,
 }
 
 /// A certificate and its key, in files.
@@ -27,6 +33,8 @@ pub struct Pair {
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+    /// The number by which its authority revokes it.
+    pub serial: u64,
 }
 
 impl Default for Authority {
@@ -45,10 +53,11 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         // A name of its own: Envoy treats a certificate whose subject is its issuer's name as self-signed.
         params.distinguished_name.push(DnType::CommonName, "authority of the tests");
         let certificate = params.self_signed(&key).expect("a certificate").pem();
-        Self { issuer: Issuer::new(params, key), certificate }
+        Self { issuer: Issuer::new(params, key), certificate, issued: AtomicU64::new(2) }
     }
 
     /// Writes its own certificate to `path`, in one step.
@@ -77,13 +86,39 @@ impl Authority {
         self.issue_with(directory, file, name, params)
     }
 
+    /// Writes the list of revoked certificates to `path`, in one step: those of `pairs`. It is valid until `until`, a year.
+    ///
+    /// # Panics
+    /// When it cannot be signed or written.
+    pub fn revoke(&self, path: &Path, pairs: &[&Pair], until: i32) {
+        let revoked = pairs.iter().map(|pair| RevokedCertParams {
+            serial_number: pair.serial.into(),
+            revocation_time: rcgen::date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2020, 1, 1),
+            next_update: rcgen::date_time_ymd(until, 1, 1),
+            crl_number: 1_u64.into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).and_then(|list| list.pem()).expect("a list");
+        replace(path, &list);
+    }
+
     fn issue_with(&self, directory: &Path, file: &str, name: &str, mut params: CertificateParams) -> Pair {
         let key = KeyPair::generate().expect("a key");
         params.distinguished_name.push(DnType::CommonName, name);
+        let serial = self.issued.fetch_add(1, Ordering::Relaxed);
+        params.serial_number = Some(serial.into());
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         let pair = Pair {
             certificate: directory.join(format!("{file}.pem")),
             key: directory.join(format!("{file}.key")),
+            serial,
         };
         replace(&pair.key, &key.serialize_pem());
         replace(&pair.certificate, &certificate.pem());

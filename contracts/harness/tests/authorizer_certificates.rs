@@ -64,7 +64,7 @@ impl Certificates {
     }
 
     fn shown(&self, edge: &Edge, variable: &str) -> Vec<u8> {
-        let own = Pair { certificate: self.at("envoy.pem"), key: self.at("envoy.key") };
+        let own = Pair { certificate: self.at("envoy.pem"), key: self.at("envoy.key"), serial: 0 };
         let greeting = greet(edge.address(variable), &self.at("ca.pem"), "authz.test", Some(&own));
         greeting.map(|greeting| greeting.certificate).unwrap_or_default()
     }
@@ -146,7 +146,8 @@ fn a_client_without_a_valid_certificate_gets_no_answer_from_the_authorizer() {
     let certificates = Certificates::new();
     let edge = certificates.edge(&backend).start();
     let ca = certificates.at("ca.pem");
-    let good = Pair { certificate: certificates.at("envoy.pem"), key: certificates.at("envoy.key") };
+    let good =
+        Pair { certificate: certificates.at("envoy.pem"), key: certificates.at("envoy.key"), serial: 0 };
     let stranger = Authority::new().issue(certificates.directory.path(), "stranger", "envoy.test");
     let colleague = certificates.issue("colleague", "another-service.test");
     for variable in AUTHORIZERS {

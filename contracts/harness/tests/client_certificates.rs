@@ -6,7 +6,7 @@ use std::sync::Arc;
 use harness::authority::{Authority, Pair};
 use harness::tls::Tunnel;
 use harness::wire::Request;
-use harness::{Backend, Edge, EdgeBuilder, Port};
+use harness::{Backend, Edge, EdgeBuilder, Port, eventually};
 
 /// An edge whose listener `tls` asks for certificates as `asks` says, with a route for `billing` alone.
 fn edge(backend: &Backend, port: &Port, authority: &Arc<Authority>, asks: &str) -> EdgeBuilder {
@@ -99,4 +99,40 @@ fn a_listener_that_requires_one_lets_no_client_connect_without_it() {
     let tunnel = through(&port, edge.home(), Some(&billing));
     assert_eq!(ask(&tunnel, "/open/x").send().status, 200);
     assert_eq!(ask(&tunnel, "/partners/x").send().status, 200);
+}
+
+#[test]
+fn a_revoked_certificate_ends_in_the_handshake_and_so_does_every_one_without_a_valid_list() {
+    const BY: &str = "client_certificate: required";
+    let (backend, port, authority) = (Backend::plain(), Port::lease(), Arc::new(Authority::new()));
+    let issuer = Arc::clone(&authority);
+    let edge = edge(&backend, &port, &authority, "required")
+        .replace(BY, &format!("{BY}, client_crl: \"${{CUTOVER_HOME:-.run}}/certs/clients.crl.pem\""))
+        .prepare(move |home| {
+            issuer.write(&home.join("certs/clients.pem"));
+            issuer.revoke(&home.join("certs/clients.crl.pem"), &[], 2_999);
+        })
+        .start();
+    let certs = edge.home().join("certs");
+    let list = certs.join("clients.crl.pem");
+    let issued = |name: &str| authority.issue(&certs, name, &format!("{name}.partner.test"));
+    let (billing, orders) = (issued("billing"), issued("orders"));
+    // Each question is a connection of its own.
+    let status = |own: &Pair| {
+        ask(&through(&port, edge.home(), Some(own)), "/partners/x")
+            .try_send()
+            .ok()
+            .map(|answer| answer.status)
+    };
+    assert_eq!((status(&billing), status(&orders)), (Some(200), Some(403)));
+    authority.revoke(&list, &[&billing], 2_999);
+    eventually("the revoked certificate is refused", || status(&billing).is_none());
+    assert_eq!(status(&orders), Some(403), "the other one is not");
+    authority.revoke(&list, &[], 2_999);
+    eventually("it counts again", || status(&billing) == Some(200));
+    authority.revoke(&list, &[], 2_021);
+    eventually("no certificate counts by a list that is out of date", || status(&billing).is_none());
+    assert_eq!(status(&orders), None);
+    authority.revoke(&list, &[&orders], 2_999);
+    eventually("a new list counts", || (status(&billing), status(&orders)) == (Some(200), None));
 }

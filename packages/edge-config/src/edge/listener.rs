@@ -131,6 +131,9 @@ pub struct Clients {
     pub required: bool,
     /// The certificates of the authorities that may issue a client's certificate, PEM.
     pub ca: PathBuf,
+    /// The lists of revoked certificates (RFC 5280 §5), PEM, in the directory of `ca`. Absent where none is revoked. Each authority
+    /// that issues clients' certificates must have one that is still valid: without it, its certificates are refused.
+    pub revoked: Option<PathBuf>,
     /// The names of which a client's certificate must have one. Empty accepts every certificate of the authorities.
     pub names: Vec<String>,
 }

@@ -219,10 +219,27 @@ fn tls(context: Context<'_>, node: &Node, name: &str) -> Option<Tls> {
         let problem = format!("{what} has `client_names` but requires no client certificate");
         context.faults.report(node.place, problem, "name the authorities, too: `client_ca: clients.pem`");
     }
+    let revoked_node = fields.optional("client_crl");
+    let revoked = match revoked_node {
+        None => Some(None),
+        Some(node) => path(context, node, &format!("`client_crl` of {what}")).map(Some),
+    };
     fields.finish();
+    match (revoked_node, revoked.as_ref(), ca.as_ref()) {
+        (Some(node), _, None) => {
+            let problem = format!("{what} has `client_crl` but requires no client certificate");
+            context.faults.report(node.place, problem, "name the authorities, too: `client_ca: clients.pem`");
+        }
+        (Some(node), Some(Some(revoked)), Some(Some(ca))) if revoked.parent() != ca.parent() => {
+            let problem = format!("`client_crl` of {what} is not in the directory of `client_ca`");
+            let mend = "put both files into one directory: Envoy watches that of `client_ca`, and would not notice a new list";
+            context.faults.report(node.place, problem, mend);
+        }
+        _ => {}
+    }
     let clients = match ca {
         None => None,
-        Some(ca) => Some(Clients { required: required?, ca: ca?, names: names? }),
+        Some(ca) => Some(Clients { required: required?, ca: ca?, revoked: revoked?, names: names? }),
     };
     Some(Tls { certificates: certificates?, clients })
 }

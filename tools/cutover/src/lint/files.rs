@@ -101,8 +101,11 @@ fn read<'t>(edge: &Edge, text: &'t str) -> Found<'t> {
         if found.faults.len() == before {
             found.certificates(edge, name, listener);
         }
-        if let Some(Clients { ca, names: _, required: _ }) = clients {
+        if let Some(Clients { ca, revoked, names: _, required: _ }) = clients {
             found.authorities(ca);
+            if let Some(revoked) = revoked {
+                found.revoked(revoked);
+            }
         }
     }
     if let Some(AuthorizerTls { ca, certificate, key, names: _ }) = &edge.authorizer.tls {
@@ -217,6 +220,13 @@ impl Found<'_> {
     fn authorities(&mut self, ca: &Path) {
         self.path(ca, "put the authorities' certificates there", |path| {
             tls::check_authorities(path).map_err(|error| error.what().to_owned())
+        });
+    }
+
+    /// The lists of revoked certificates. Envoy refuses every client once a list is out of date.
+    fn revoked(&mut self, lists: &Path) {
+        self.path(lists, "put the authorities' lists of revoked certificates there, PEM", |path| {
+            tls::check_revoked(path).map_err(|error| error.what().to_owned())
         });
     }
 

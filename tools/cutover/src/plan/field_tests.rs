@@ -131,7 +131,7 @@ fn every_field_of_an_edge_is_compared() {
         ),
         (
             "127.0.0.1:8081}\", exposure: internal }",
-            "10.0.0.1:8081}\", exposure: internal, tls: { certificate: a, key: b, client_ca: c } }".into(),
+            "10.0.0.1:8081}\", exposure: internal, tls: { certificate: a, key: b, client_ca: c, client_crl: d } }".into(),
             "clients need a certificate",
         ),
         (

@@ -47,6 +47,17 @@ impl Secret {
         Ok(Self { name, resource })
     }
 
+    /// Adds a file of revoked certificates to trusted authorities; Envoy watches their directory.
+    fn revoke(&mut self, revoked: &Path) -> Result<(), TemplateError> {
+        let revoked = absolute(revoked)?;
+        if let Some(context) = self.resource.get_mut("validation_context") {
+            insert(context, "crl", json!({ "filename": revoked }));
+            // Lists of the authorities above, which revoke authorities, are rarely published beside the others.
+            insert(context, "only_verify_leaf_cert_crl", json!(true));
+        }
+        Ok(())
+    }
+
     /// The name of the resource's file.
     pub(super) fn file(&self) -> String {
         format!("{}.json", self.name)
@@ -102,8 +113,12 @@ impl Identity {
         let pairs = certificates.iter().enumerate().map(one).collect::<Result<_, _>>()?;
         let (authorities, names, is_optional) = match clients {
             None => (None, Vec::new(), false),
-            Some(Clients { required, ca, names }) => {
-                (Some(Secret::authorities(format!("clients-{listener}"), ca)?), names.clone(), !required)
+            Some(Clients { required, ca, revoked, names }) => {
+                let mut authorities = Secret::authorities(format!("clients-{listener}"), ca)?;
+                if let Some(revoked) = revoked {
+                    authorities.revoke(revoked)?;
+                }
+                (Some(authorities), names.clone(), !required)
             }
         };
         Ok(Self { pairs, authorities, names, is_optional, pins: Vec::new() })
@@ -181,8 +196,9 @@ impl Identity {
                 insert(common, "combined_validation_context", combined);
             }
             None => {
-                if let Some(ca) = authorities.in_place("validation_context").get("trusted_ca") {
-                    insert(&mut rules, "trusted_ca", ca.clone());
+                let context = authorities.in_place("validation_context");
+                for (field, value) in context.as_object().into_iter().flatten() {
+                    insert(&mut rules, field, value.clone());
                 }
                 insert(common, "validation_context", rules);
             }

@@ -133,13 +133,22 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
         (Some(_), None) => noted.note(Protection::Same, "clients are no longer asked for a certificate"),
         (None, Some(_)) => noted.note(Protection::Same, "clients may present a certificate"),
         (Some(old), Some(new)) => {
-            let Clients { required, ca, names } = &new;
+            let Clients { required, ca, revoked, names } = &new;
             match (old.required, required) {
                 (true, false) => noted.note(Protection::Weaker, "clients may connect without a certificate"),
                 (false, true) => noted.note(Protection::Stricter, "clients need a certificate"),
                 (true, true) | (false, false) => {}
             }
             noted.other("the authorities of clients' certificates", &old.ca, ca);
+            match (&old.revoked, revoked) {
+                (Some(_), None) => {
+                    noted.note(Protection::Weaker, "revoked certificates of clients count again")
+                }
+                (None, Some(_)) => {
+                    noted.note(Protection::Stricter, "revoked certificates of clients no longer count")
+                }
+                (old, new) => noted.other("the list of revoked certificates", old, new),
+            }
             noted.other("the names that clients' certificates may have", &old.names, names);
         }
         (None, None) => {}
