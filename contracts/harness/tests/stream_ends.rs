@@ -5,6 +5,7 @@
 mod trapping;
 
 mod stream_ends {
+    mod foreign;
     pub(crate) mod live;
 }
 

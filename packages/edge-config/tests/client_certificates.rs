@@ -51,7 +51,12 @@ fn wrong_sections_and_policies_are_named() {
         (SECTION.to_owned(), "", "client_names: [x]", "requires no client certificate"),
         (SECTION.to_owned(), "", "client_certificate: optional", "names no authorities"),
         (SECTION.to_owned(), "", "client_ca: a.pem, client_certificate: maybe", "is \"maybe\""),
-        (SECTION.to_owned(), "", "client_ca: a/a.pem, client_crl: b/a.crl", "not in the directory of `client_ca`"),
+        (
+            SECTION.to_owned(),
+            "",
+            "client_ca: a/a.pem, client_crl: b/a.crl",
+            "not in the directory of `client_ca`",
+        ),
         (SECTION.to_owned(), "", "client_crl: a.crl", "has `client_crl` but requires no client certificate"),
         (names("[]"), "", OPTIONAL, "lists 0 names"),
         (names("['*.example.com']"), "", OPTIONAL, "without `*`"),
