@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use harness::authority::{Authority, Pair};
 use harness::tls::Tunnel;
-use harness::wire::Request;
+use harness::wire::{Request, h2};
 use harness::{Backend, Edge, EdgeBuilder, Port, eventually};
 
 /// An edge whose listener `tls` asks for certificates as `asks` says, with a route for `billing` alone.
@@ -71,6 +71,10 @@ fn a_certificate_proves_its_caller_and_nothing_else_does() {
     // In the clear there is no certificate, whatever a header says.
     let clear = edge.get("/partners/clear").header("X-Forwarded-Client-Cert", forged).send();
     assert_eq!(clear.status, 401, "{clear:?}");
+    let mut h2 = h2::Connection::open(edge.public()).expect("the edge listens");
+    let mut lines = h2::headers("GET", "localhost", "/partners/h2");
+    lines.push((b"x-forwarded-client-cert".to_vec(), forged.as_bytes().to_vec()));
+    assert_eq!(h2.ask(&lines).status(), Some(401), "over HTTP/2");
     // Another authority's certificate ends the handshake.
     let stranger = Authority::new().issue(&directory, "stranger", "billing.partner.test");
     let before = backend.seen().len();
@@ -133,6 +137,14 @@ fn a_revoked_certificate_ends_in_the_handshake_and_so_does_every_one_without_a_v
     authority.revoke(&list, &[], 2_021);
     eventually("no certificate counts by a list that is out of date", || status(&billing).is_none());
     assert_eq!(status(&orders), None);
+    // What is not a list changes nothing.
+    authority.revoke(&list, &[], 2_999);
+    eventually("a new list counts", || status(&billing) == Some(200));
+    let other = certs.join("unfinished");
+    std::fs::write(&other, "not a list\n")
+        .and_then(|()| std::fs::rename(&other, &list))
+        .expect("it is writable");
+    assert_eq!([status(&billing), status(&billing), status(&billing)], [Some(200); 3]);
     authority.revoke(&list, &[&orders], 2_999);
     eventually("a new list counts", || (status(&billing), status(&orders)) == (Some(200), None));
 }

@@ -11,6 +11,7 @@
 mod access_log;
 mod har;
 mod hurl;
+mod multipart;
 mod openapi;
 mod value;
 

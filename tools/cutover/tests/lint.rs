@@ -202,6 +202,43 @@ fn a_quota_of_a_tenant_that_is_not_listed_is_a_warning_and_a_webhook_without_its
 }
 
 #[test]
+fn lists_of_revoked_certificates_that_do_not_count_are_named() {
+    let home = Home::new();
+    let tls = "exposure: public, tls: { certificate: certs/edge.pem, key: certs/edge.key, client_ca: certs/clients.pem, client_crl: certs/clients.crl.pem }";
+    let lint = || home.lint("exposure: public", tls, &[]);
+    assert!(lint().2.contains("certs/clients.crl.pem does not exist yet"), "{}", lint().2);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(rcgen::DnType::CommonName, "clients");
+    home.write("certs/clients.pem", &params.self_signed(&key).unwrap().pem());
+    let issuer = rcgen::Issuer::new(params, key);
+    let list = |until: i32| {
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2020, 1, 1),
+            next_update: rcgen::date_time_ymd(until, 1, 1),
+            crl_number: 1_u64.into(),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        list.signed_by(&issuer).unwrap().pem().unwrap()
+    };
+    for (content, code, said) in [
+        (list(2999), 0, None),
+        (list(2021), 0, Some("warning: the list of CN=clients in ")),
+        ("no list\n".to_owned(), 64, Some("contains no `X509 CRL` in PEM")),
+    ] {
+        home.write("certs/clients.crl.pem", &content);
+        let (ended, _, stderr) = lint();
+        assert_eq!(ended, code, "{stderr}");
+        assert_eq!(stderr.contains("clients.crl.pem"), said.is_some(), "{stderr}");
+        assert!(said.is_none_or(|said| stderr.contains(said)), "{stderr}");
+    }
+}
+
+#[test]
 fn names_without_a_certificate_and_certificates_out_of_their_time_are_warnings() {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::new();

@@ -113,6 +113,12 @@ fn id(outcome: &Outcome) -> String {
     escaped(&parts.map(String::as_str).join("."))
 }
 
+/// The picture of a control character (Unicode, "Control Pictures").
+fn picture(control: char) -> char {
+    let code = if control == '\u{7f}' { 0x2421 } else { 0x2400 + u32::from(control) };
+    char::from_u32(code).unwrap_or('\u{fffd}')
+}
+
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -121,6 +127,8 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
+            // A browser makes a line of a CR and nothing of a NUL, and a difference could be there.
+            c if c.is_ascii_control() && !matches!(c, '\n' | '\t') => out.push(picture(c)),
             c => out.push(c),
         }
     }

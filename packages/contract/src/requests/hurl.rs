@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_wire::answer::Line;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::multipart::{self, Part as FormPart};
 use super::{Read, host_and_target};
 use crate::exchange::{Request, name_of};
 
@@ -29,6 +30,8 @@ struct Entry {
     headers: Vec<(String, String)>,
     query: Vec<(String, String)>,
     form: Vec<(String, String)>,
+    /// Name and value of each part, and its file where the value names one.
+    parts: Vec<(String, String, Option<(String, String, Vec<u8>)>)>,
     cookies: Vec<(String, String)>,
     basic: Option<(String, String)>,
     body: Option<Vec<u8>>,
@@ -41,6 +44,7 @@ enum Part {
     Head,
     Query,
     Form,
+    Multipart,
     Cookies,
     Basic,
     Skipped,
@@ -95,6 +99,7 @@ pub(super) fn read(
             part = match section {
                 "Query" | "QueryStringParams" => Part::Query,
                 "Form" | "FormParams" => Part::Form,
+                "Multipart" | "MultipartFormData" => Part::Multipart,
                 "Cookies" => Part::Cookies,
                 "BasicAuth" => Part::Basic,
                 "Options" => Part::Skipped,
@@ -124,7 +129,9 @@ pub(super) fn read(
             continue;
         }
         let wrong = |what: &str| format!("{file}:{}: {what}: `{trimmed}`", index + 1);
-        if let Some(body) = one_line_body(trimmed, folder) {
+        if part != Part::Multipart
+            && let Some(body) = one_line_body(trimmed, folder)
+        {
             entry.body = Some(body.map_err(|what| wrong(&what))?);
             continue;
         }
@@ -135,6 +142,11 @@ pub(super) fn read(
             Part::Head => entry.headers.push(pair),
             Part::Query => entry.query.push(pair),
             Part::Form => entry.form.push(pair),
+            Part::Multipart => {
+                let (name, value) = pair;
+                let file = multipart::file(&value, folder, MAX_BODY_BYTES).transpose();
+                entry.parts.push((name, value, file.map_err(|what| wrong(&what))?));
+            }
             Part::Cookies => entry.cookies.push(pair),
             Part::Basic => entry.basic = Some(pair),
             Part::Skipped | Part::Answer => {}
@@ -260,6 +272,19 @@ fn request(entry: Entry, source: &str, variables: &BTreeMap<String, String>) -> 
             Ok(text) => filled(&text)?.into_bytes(),
             Err(error) => error.into_bytes(),
         },
+        None if !entry.parts.is_empty() => {
+            let part = |(name, value, file): (String, String, Option<_>)| {
+                let name = filled(&name)?;
+                Ok::<_, String>(match file {
+                    Some((file, kind, content)) => FormPart { name, file: Some((file, kind)), content },
+                    None => FormPart { name, file: None, content: filled(&value)?.into_bytes() },
+                })
+            };
+            let parts = entry.parts.into_iter().map(part).collect::<Result<Vec<_>, _>>()?;
+            let (kind, body) = multipart::body(&parts);
+            add("Content-Type", kind);
+            body
+        }
         None if entry.form.is_empty() => Vec::new(),
         None => {
             add("Content-Type", "application/x-www-form-urlencoded".to_owned());

@@ -44,6 +44,37 @@ fn hurl_entries_become_requests_and_answers_are_not_read() {
 }
 
 #[test]
+fn a_form_of_parts_is_sent_as_hurl_sends_it() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("cover.png"), [0x89, b'P', 0, b'\n']).unwrap();
+    let text = "POST {{api}}/upload\n[Multipart]\ntitle: of {{who}}\ncover: file,cover.png;\nnote: file,cover.png; text/x\nHTTP 201\n";
+    let path = home.path().join("a.hurl");
+    std::fs::write(&path, text).unwrap();
+    let set = read(&path, &BTreeMap::from([("who".to_owned(), "a b".to_owned())])).unwrap();
+    let [upload] = set.requests.as_slice() else { panic!("{:?}", set.skipped) };
+    let kind = String::from_utf8(upload.headers[0].value.clone()).unwrap();
+    let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
+    let part = |head: &str, content: &[u8]| {
+        [
+            format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes(),
+            content,
+            b"\r\n",
+        ]
+        .concat()
+    };
+    let file = [0x89, b'P', 0, b'\n'];
+    let expected = [
+        part("name=\"title\"", b"of a b"),
+        part("name=\"cover\"; filename=\"cover.png\"\r\nContent-Type: image/png", &file),
+        part("name=\"note\"; filename=\"cover.png\"\r\nContent-Type: text/x", &file),
+        format!("--{boundary}--\r\n").into_bytes(),
+    ];
+    assert_eq!(upload.body, expected.concat());
+    let absent = "POST /upload\n[Multipart]\ncover: file,absent.png;\n";
+    assert!(read_one("a.hurl", absent).unwrap_err().to_string().contains(":3: the file"));
+}
+
+#[test]
 fn a_recording_gives_requests_without_its_credentials() {
     let text = r#"{"log":{"entries":[
         {"request":{"method":"GET","url":"https://api.test/a?b#c","headers":[{"name":":authority","value":"x"},{"name":"Cookie","value":"sid=1"},{"name":"Accept","value":"*/*"},{"name":"Host","value":"api.test"}]}},

@@ -1,14 +1,23 @@
-//! What the certificates of a listener say: for which names they are, and how long they are valid.
+//! What the certificates of a listener say: for which names they are, and how long they are valid; and until when its lists of
+//! revoked certificates count.
 
 use std::path::Path;
 
 use clock::UnixTime;
-use edge_config::edge::{Edge, Listener, Tls};
+use edge_config::edge::{Clients, Edge, Listener, Tls};
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::revocation_list::CertificateRevocationList;
 
 /// A chain of certificates has a few kilobytes.
 const MAX_BYTES: u64 = 1_048_576;
+
+/// A list of a million revoked certificates has 40 MB.
+const MAX_LIST_BYTES: u64 = 67_108_864;
+
+/// Authorities publish a new list hours to days before the old one ends.
+const SOON_SECONDS: i64 = 86_400;
 
 /// The part of a certificate that Envoy and clients compare.
 struct Shown {
@@ -70,6 +79,41 @@ impl Shown {
         let parent = host.split_once('.').map(|(_, parent)| format!("*.{parent}"));
         self.names.iter().any(|name| name == host || parent.as_ref() == Some(name))
     }
+}
+
+/// The warnings about the lists of revoked certificates at which `listener` looks: those that are out of date, or will be
+/// within a day. The file is known to hold lists.
+pub(super) fn revocations(listener: &Listener, now: UnixTime) -> Vec<(String, String, String)> {
+    let clients = listener.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    let Some(Clients { revoked: Some(path), .. }) = clients else { return Vec::new() };
+    let about = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some(content) = std::fs::metadata(path)
+        .ok()
+        .filter(|data| data.len() <= MAX_LIST_BYTES)
+        .and_then(|_| std::fs::read(path).ok())
+    else {
+        return Vec::new();
+    };
+    let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
+    let late = |pem: Pem| {
+        let (_, list) = CertificateRevocationList::from_der(&pem.contents).ok()?;
+        let issuer = list.issuer().to_string();
+        match list.next_update() {
+            Some(next) if next.timestamp() < now => Some(format!(
+                "the list of {issuer} in {} was valid until {next}: every client of that authority is refused",
+                path.display()
+            )),
+            Some(next) if next.timestamp() < now.saturating_add(SOON_SECONDS) => Some(format!(
+                "the list of {issuer} in {} is valid until {next}, and from then on every client of that authority is refused",
+                path.display()
+            )),
+            Some(_) | None => None,
+        }
+    };
+    let problems =
+        Pem::iter_from_buffer(&content).flatten().filter(|pem| pem.label == "X509 CRL").filter_map(late);
+    let mend = "replace it with the authority's new list; Envoy reads it again";
+    problems.map(|problem| (about.clone(), problem, mend.to_owned())).collect()
 }
 
 /// Reads the first certificate of the file, which is the one of the chain that is for the names.

@@ -105,6 +105,10 @@ fn read<'t>(edge: &Edge, text: &'t str) -> Found<'t> {
             found.authorities(ca);
             if let Some(revoked) = revoked {
                 found.revoked(revoked);
+                for (about, problem, mend) in certificates::revocations(listener, SystemClock.now()) {
+                    let place = place(text, &about);
+                    found.remarks.push(Fault { place, problem, mend, severity: Severity::Warning });
+                }
             }
         }
     }
