@@ -73,14 +73,15 @@ impl Request {
         lines
     }
 
-    /// The bytes of the request in HTTP/1.1, on a connection that ends with the answer.
+    /// The bytes of the request in HTTP/1.1. They do not say that the connection ends with the answer: an application that
+    /// shows its requests would show that, and an edge in between sends no such header.
     #[must_use]
     pub fn bytes(&self, lines: &[Line]) -> Vec<u8> {
         let mut bytes = [self.method.as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();
         for line in lines {
             bytes.extend([line.name.as_slice(), b": ", &line.value, b"\r\n"].concat());
         }
-        bytes.extend(b"Connection: close\r\n\r\n");
+        bytes.extend(b"\r\n");
         bytes.extend(&self.body);
         bytes
     }

@@ -43,6 +43,8 @@ pub struct Recorded {
     pub headers: Vec<(Vec<u8>, Template)>,
     /// The body.
     pub body: Content,
+    /// Whether each answer is compressed into other bytes: what is in them is compared, and not they themselves.
+    pub packed_anew: bool,
     /// The trailers, likewise.
     pub trailers: Vec<(Vec<u8>, Template)>,
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use comparison::compare::{compare, json_values, trailers};
+use comparison::compare::{Difference, compare, json_values, trailers};
 use comparison::overlooked::Overlooked;
+use edge_config::edge::DifferenceKind;
 use http_wire::answer::{Answer, Body, Line};
 
 use crate::golden::{Content, Recorded, content, json_template, json_volatile, line_key};
@@ -36,21 +37,28 @@ pub fn learn(request: &str, first: &Answer, second: Option<&Answer>, rules: &Rul
         let of_length = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case(b"content-length"));
         of_length.for_each(|(_, value)| *value = Template::volatile(Shape::Integer));
     }
-    let recorded = Recorded {
+    let mut recorded = Recorded {
         version: first.version,
         status: first.status,
         reason: first.reason.clone(),
         framing: first.framing,
         headers,
         body,
+        packed_anew: false,
         trailers: end,
     };
-    let unstable = second.map(|second| unstable(request, &recorded, second, rules)).unwrap_or_default();
+    let mut unstable = second.map(|second| unstable(request, &recorded, second, rules)).unwrap_or_default();
+    // The comparison has found the same content in both.
+    let differ = unstable.len();
+    unstable.retain(|difference| difference.kind != DifferenceKind::BodyEncoding);
+    recorded.packed_anew = unstable.len() < differ;
+    let unstable =
+        unstable.iter().map(|one| format!("{} {}", one.kind, one.place).trim_end().to_owned()).collect();
     Learned { recorded, unfit, unstable }
 }
 
 /// Where `second` still differs from what was recorded.
-fn unstable(request: &str, recorded: &Recorded, second: &Answer, rules: &Rules) -> Vec<String> {
+fn unstable(request: &str, recorded: &Recorded, second: &Answer, rules: &Rules) -> Vec<Difference> {
     let ignored = rules.ignored_of(request);
     let overlooked = Overlooked::listed(&ignored, request);
     let (mut one, mut other) = (recorded.answer(), recorded.normal(second));
@@ -60,8 +68,8 @@ fn unstable(request: &str, recorded: &Recorded, second: &Answer, rules: &Rules) 
     if !rules.ignores_trailers {
         differences.extend(trailers(&one, &other));
     }
-    let counted = differences.iter().filter(|difference| !overlooked.covers(difference));
-    counted.map(|one| format!("{} {}", one.kind, one.place).trim_end().to_owned()).collect()
+    differences.retain(|difference| !overlooked.covers(difference));
+    differences
 }
 
 fn lines(

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_wire::answer::{Framing, Line, Version};
 use http_wire::head::{StartLine, parse};
 
-use super::write::{FIRST, FRAMINGS, NO_END};
+use super::write::{FIRST, FRAMINGS, NO_END, PACKED_ANEW};
 use super::{Content, Golden, Recorded};
 use crate::exchange::{Protocol, Request};
 use crate::template::Template;
@@ -32,6 +32,7 @@ struct Parts {
     request_body: Lines,
     answer: Vec<Vec<u8>>,
     framing: Option<Framing>,
+    packed_anew: bool,
     body: Lines,
     digest: Option<(u64, [u8; 32])>,
     trailers: Vec<Vec<u8>>,
@@ -97,6 +98,10 @@ impl Parts {
 
     fn field(&mut self, line: &[u8]) -> Result<(), String> {
         let text = std::str::from_utf8(line).map_err(|_| "the line is not UTF-8")?;
+        if text == PACKED_ANEW {
+            self.packed_anew = true;
+            return Ok(());
+        }
         let (name, value) =
             text.split_once(": ").ok_or_else(|| format!("`{text}` has no mark that is known"))?;
         match name {
@@ -161,6 +166,7 @@ impl Parts {
                 framing: self.framing.ok_or("the file has no `framing`")?,
                 headers: templates(&lines)?,
                 body,
+                packed_anew: self.packed_anew,
                 trailers,
             },
         })

@@ -26,6 +26,7 @@ fn golden(body: &[u8]) -> Golden {
                 (b"Set-Cookie".to_vec(), Template::literal(b"a=1; Path=/")),
             ],
             body: content(&Body::Whole(body.to_vec())),
+            packed_anew: false,
             trailers: vec![(b"Digest".to_vec(), Template::literal(b"x"))],
         },
     }
@@ -43,6 +44,15 @@ fn a_golden_is_a_readable_file_and_is_read_back() {
     assert_eq!(written, expected);
     assert_eq!(read("x", written.as_bytes()).unwrap(), golden);
     assert_eq!(golden.file_name(), "post-a.as-member.http");
+}
+
+#[test]
+fn bytes_that_are_compressed_anew_each_time_are_noted() {
+    let mut golden = golden(b"x");
+    golden.answer.packed_anew = true;
+    let written = String::from_utf8(golden.written()).unwrap();
+    assert!(written.contains("framing: chunked\ncompressed: anew\n"), "{written}");
+    assert_eq!(read("x", written.as_bytes()).unwrap(), golden);
 }
 
 #[test]

@@ -32,6 +32,8 @@ use crate::template::Template;
 pub(super) const FIRST: &str = "# cutover contract 1";
 /// Follows a last line without its end.
 pub(super) const NO_END: &str = "\\ no newline at the end";
+/// Each answer is compressed into other bytes, such as a gzip file with the time in it.
+pub(super) const PACKED_ANEW: &str = "compressed: anew";
 /// Base64 characters in one line, as in MIME.
 const BASE64_COLUMNS: usize = 76;
 
@@ -80,6 +82,9 @@ pub(super) fn written(golden: &Golden) -> Vec<u8> {
     }
     let framing = FRAMINGS.iter().find(|(framing, _)| *framing == answer.framing);
     text(&mut out, &format!("framing: {}", framing.map_or("none", |(_, name)| name)));
+    if answer.packed_anew {
+        text(&mut out, PACKED_ANEW);
+    }
     match &answer.body {
         Content::Text(template) => {
             let escaped = template.escaped();

@@ -25,6 +25,28 @@ fn header(learned: &Learned, at: usize) -> String {
     String::from_utf8(learned.recorded.headers[at].1.escaped()).unwrap()
 }
 
+/// A gzip file of `text` that was made at `time`.
+fn packed(text: &str, time: u32) -> Answer {
+    use std::io::Write as _;
+    let mut file = flate2::GzBuilder::new().mtime(time).write(Vec::new(), flate2::Compression::default());
+    file.write_all(text.as_bytes()).unwrap();
+    let mut answer = answer(&[("Content-Encoding", "gzip")], "");
+    answer.body = Body::Whole(file.finish().unwrap());
+    answer
+}
+
+#[test]
+fn a_body_that_is_compressed_anew_each_time_is_compared_by_its_content() {
+    let (one, other) = (packed("text", 1), packed("text", 2));
+    let learned = learn("a", &one, Some(&other), &Rules::default());
+    assert_eq!((learned.recorded.packed_anew, learned.unstable.len()), (true, 0));
+    let same = learn("a", &one, Some(&one), &Rules::default());
+    assert!(!same.recorded.packed_anew, "another compression would be a difference");
+    let changed = learn("a", &one, Some(&packed("other", 2)), &Rules::default());
+    assert!(!changed.recorded.packed_anew);
+    assert_eq!(changed.unstable.len(), 1, "{:?}", changed.unstable);
+}
+
 #[test]
 fn what_differs_between_two_answers_is_volatile_and_keeps_its_shape() {
     let one = answer(

@@ -28,6 +28,7 @@ fn golden(headers: &[(&str, &str)], body: &str) -> Golden {
                 .map(|(name, value)| (name.as_bytes().to_vec(), Template::read(value.as_bytes()).unwrap()))
                 .collect(),
             body: content(&Body::Whole(body.as_bytes().to_vec())),
+            packed_anew: false,
             trailers: Vec::new(),
         },
     }
