@@ -124,6 +124,23 @@ fn a_django_application_is_the_same_through_the_edge_in_every_byte() {
     of_folder(&app, place.path(), "django", 17);
 }
 
+/// Files with ranges, conditions, and one that is compressed beforehand.
+#[test]
+fn a_static_server_is_the_same_through_the_edge_in_every_byte() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let app = App::wsgi("static", "app:app", place.path());
+    let requests = repository().join("contracts/apps/static/requests.hurl").display().to_string();
+    is_the_same_through_the_edge(&app, place.path(), &requests, 22, &[]);
+}
+
+/// Buckets and objects of a server that speaks Amazon S3's protocol (moto).
+#[test]
+fn an_object_store_is_the_same_through_the_edge_in_every_byte() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let app = App::wsgi("s3", "moto.server:create_backend_app('s3')", place.path());
+    of_folder(&app, place.path(), "s3", 18);
+}
+
 #[test]
 fn a_node_application_is_the_same_through_the_edge_in_every_byte() {
     let place = tempfile::tempdir().expect("a temporary directory");

@@ -39,6 +39,8 @@ impl App {
         command.args(["--bind", &port.address().to_string(), application]);
         command.current_dir(repository().join("contracts/apps").join(folder));
         command.env("HOME", place).env("PYTHONDONTWRITEBYTECODE", "1");
+        // The object store takes buckets from the path, whatever the host is.
+        command.env("S3_IGNORE_SUBDOMAIN_BUCKETNAME", "true");
         Self::start(folder, port, &mut command, place)
     }
 
