@@ -5,6 +5,8 @@
 
 #[path = "strangers/app.rs"]
 mod app;
+#[path = "strangers/grpc.rs"]
+mod grpc;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_wire::answer::Line;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::multipart::{self, Part as FormPart};
+use super::multipart::{self, Content};
 use super::{Read, host_and_target};
 use crate::exchange::{Request, name_of};
 
@@ -30,8 +30,8 @@ struct Entry {
     headers: Vec<(String, String)>,
     query: Vec<(String, String)>,
     form: Vec<(String, String)>,
-    /// Name and value of each part, and its file where the value names one.
-    parts: Vec<(String, String, Option<(String, String, Vec<u8>)>)>,
+    /// The parts of a form by their names.
+    parts: Vec<(String, Content)>,
     cookies: Vec<(String, String)>,
     basic: Option<(String, String)>,
     body: Option<Vec<u8>>,
@@ -144,8 +144,11 @@ pub(super) fn read(
             Part::Form => entry.form.push(pair),
             Part::Multipart => {
                 let (name, value) = pair;
-                let file = multipart::file(&value, folder, MAX_BODY_BYTES).transpose();
-                entry.parts.push((name, value, file.map_err(|what| wrong(&what))?));
+                let content = match multipart::file(&value, folder, MAX_BODY_BYTES) {
+                    Some(file) => Content::File(file.map_err(|what| wrong(&what))?),
+                    None => Content::Text(value),
+                };
+                entry.parts.push((name, content));
             }
             Part::Cookies => entry.cookies.push(pair),
             Part::Basic => entry.basic = Some(pair),
@@ -273,12 +276,12 @@ fn request(entry: Entry, source: &str, variables: &BTreeMap<String, String>) -> 
             Err(error) => error.into_bytes(),
         },
         None if !entry.parts.is_empty() => {
-            let part = |(name, value, file): (String, String, Option<_>)| {
-                let name = filled(&name)?;
-                Ok::<_, String>(match file {
-                    Some((file, kind, content)) => FormPart { name, file: Some((file, kind)), content },
-                    None => FormPart { name, file: None, content: filled(&value)?.into_bytes() },
-                })
+            let part = |(name, content): (String, Content)| {
+                let content = match content {
+                    Content::Text(text) => Content::Text(filled(&text)?),
+                    file @ Content::File(_) => file,
+                };
+                Ok::<_, String>((filled(&name)?, content))
             };
             let parts = entry.parts.into_iter().map(part).collect::<Result<Vec<_>, _>>()?;
             let (kind, body) = multipart::body(&parts);

@@ -5,26 +5,29 @@ use std::path::Path;
 /// The boundary between parts, the same in every run; it grows until no part contains it.
 const BOUNDARY: &str = "----cutover-contract-boundary";
 
-/// One part of a form.
-pub(super) struct Part {
-    pub(super) name: String,
-    /// The name and the type of a file; absent for a text.
-    pub(super) file: Option<(String, String)>,
-    pub(super) content: Vec<u8>,
+/// A file that is a part of a form.
+pub(super) struct File {
+    /// Its name, without its directory.
+    name: String,
+    /// Its type, as in `Content-Type`.
+    kind: String,
+    content: Vec<u8>,
+}
+
+/// The content of a part.
+pub(super) enum Content {
+    Text(String),
+    File(File),
 }
 
 /// Reads `file,NAME;` or `file,NAME; TYPE`, the value of a part that is a file in `folder`; none for a text.
-pub(super) fn file(
-    value: &str,
-    folder: &Path,
-    most: u64,
-) -> Option<Result<(String, String, Vec<u8>), String>> {
+pub(super) fn file(value: &str, folder: &Path, most: u64) -> Option<Result<File, String>> {
     let (path, kind) = value.strip_prefix("file,")?.split_once(';')?;
     let (path, kind) = (path.trim(), kind.trim());
     let name = path.rsplit('/').next().unwrap_or(path).to_owned();
     let kind = if kind.is_empty() { kind_of(&name) } else { kind }.to_owned();
     let content = crate::file::read(&folder.join(path), most).map_err(|error| format!("the file ({error})"));
-    Some(content.map(|content| (name, kind, content)))
+    Some(content.map(|content| File { name, kind, content }))
 }
 
 /// The type of a file without one, by the end of its name: the list of hurl.
@@ -42,27 +45,31 @@ fn kind_of(name: &str) -> &'static str {
     }
 }
 
-/// The value of `Content-Type`, and the body.
-pub(super) fn body(parts: &[Part]) -> (String, Vec<u8>) {
+/// The value of `Content-Type`, and the body of a form with these parts, each with its name.
+pub(super) fn body(parts: &[(String, Content)]) -> (String, Vec<u8>) {
     let mut boundary = BOUNDARY.to_owned();
+    let bytes = |content: &Content| match content {
+        Content::Text(text) => text.as_bytes().to_vec(),
+        Content::File(file) => file.content.clone(),
+    };
     let is_inside = |boundary: &str| {
-        parts
-            .iter()
-            .any(|part| part.content.windows(boundary.len()).any(|window| window == boundary.as_bytes()))
+        let has =
+            |content: Vec<u8>| content.windows(boundary.len()).any(|window| window == boundary.as_bytes());
+        parts.iter().any(|(_, content)| has(bytes(content)))
     };
     while is_inside(&boundary) {
         boundary.push('-');
     }
     let mut body = Vec::new();
-    for Part { name, file, content } in parts {
+    for (name, content) in parts {
         body.extend(
             format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", quoted(name)).bytes(),
         );
-        if let Some((file, kind)) = file {
-            body.extend(format!("; filename=\"{}\"\r\nContent-Type: {kind}", quoted(file)).bytes());
+        if let Content::File(File { name, kind, .. }) = content {
+            body.extend(format!("; filename=\"{}\"\r\nContent-Type: {kind}", quoted(name)).bytes());
         }
         body.extend(b"\r\n\r\n");
-        body.extend(content);
+        body.extend(bytes(content));
         body.extend(b"\r\n");
     }
     body.extend(format!("--{boundary}--\r\n").bytes());
@@ -80,8 +87,7 @@ mod tests {
 
     #[test]
     fn no_part_contains_the_boundary_and_no_name_ends_its_header() {
-        let content = format!("a{BOUNDARY}b").into_bytes();
-        let part = Part { name: "a\"\r\nb".to_owned(), file: None, content };
+        let part = ("a\"\r\nb".to_owned(), Content::Text(format!("a{BOUNDARY}b")));
         let (kind, body) = body(&[part]);
         let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
         assert_eq!(boundary, format!("{BOUNDARY}-"));
