@@ -125,8 +125,8 @@ impl Copy {
         lines
     }
 
-    /// Has `lines` name the `host` of their backend, or the client's where it has none. In a copy, Envoy has named the host of the
-    /// backend that answered the client, and that one may have a host of its own.
+    /// Has `lines` name the `host` of their backend, or the client's where it has none. In a copy, Envoy has named the host of
+    /// the backend that answered the client, and that one may have a host of its own.
     fn name_host(&self, edge: &Edge, host: Option<&str>, lines: &mut Vec<Line>) {
         let value = |lines: &[Line], name: &str| {
             lines.iter().find(|line| line.is(name)).map(|line| line.value.clone())

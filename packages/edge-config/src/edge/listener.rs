@@ -26,8 +26,8 @@ pub struct Listener {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// What happens to a request with a header name that contains an underscore.
     pub underscores: Underscores,
-    /// The promise of https on every answer; absent when there is none. Always absent where no client comes by https: without `tls`
-    /// and without `trusted_proxies`.
+    /// The promise of https on every answer; absent when there is none. Always absent where no client comes by https: without
+    /// `tls` and without `trusted_proxies`.
     pub hsts: Option<Hsts>,
     /// Every request is sent to https instead of being served; absent where requests are served.
     pub redirect: Option<Redirect>,
@@ -131,8 +131,8 @@ pub struct Clients {
     pub required: bool,
     /// The certificates of the authorities that may issue a client's certificate, PEM.
     pub ca: PathBuf,
-    /// The lists of revoked certificates (RFC 5280 §5), PEM, in the directory of `ca`. Absent where none is revoked. Each authority
-    /// that issues clients' certificates must have one that is still valid: without it, its certificates are refused.
+    /// The lists of revoked certificates (RFC 5280 §5), PEM, in the directory of `ca`. Absent where none is revoked. Each
+    /// authority that issues clients' certificates must have one that is still valid: without it, its certificates are refused.
     pub revoked: Option<PathBuf>,
     /// The names of which a client's certificate must have one. Empty accepts every certificate of the authorities.
     pub names: Vec<String>,
