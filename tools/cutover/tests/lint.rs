@@ -233,8 +233,7 @@ fn lists_of_revoked_certificates_that_do_not_count_are_named() {
         home.write("certs/clients.crl.pem", &content);
         let (ended, _, stderr) = lint();
         assert_eq!(ended, code, "{stderr}");
-        assert_eq!(stderr.contains("clients.crl.pem"), said.is_some(), "{stderr}");
-        assert!(said.is_none_or(|said| stderr.contains(said)), "{stderr}");
+        assert!(said.map_or(!stderr.contains("the list of"), |said| stderr.contains(said)), "{stderr}");
     }
 }
 
