@@ -132,7 +132,7 @@ fn a_static_server_is_the_same_through_the_edge_in_every_byte() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let app = App::wsgi("static", "app:app", place.path());
     let requests = repository().join("contracts/apps/static/requests.hurl").display().to_string();
-    is_the_same_through_the_edge(&app, place.path(), &requests, 22, &[]);
+    is_the_same_through_the_edge(&app, place.path(), &requests, 24, &[]);
 }
 
 /// Buckets and objects of a server that speaks Amazon S3's protocol (moto).

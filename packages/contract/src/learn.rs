@@ -33,9 +33,7 @@ pub fn learn(request: &str, first: &Answer, second: Option<&Answer>, rules: &Rul
     let end = lines(&first.trailers, second.map(|answer| answer.trailers.as_slice()), &volatile, &mut unfit);
     let body = body(first, second, &volatile, &mut unfit);
     if matches!(&body, Content::Text(template) if template.is_volatile()) {
-        // The length follows the body, which is compared itself.
-        let of_length = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case(b"content-length"));
-        of_length.for_each(|(_, value)| *value = Template::volatile(Shape::Integer));
+        free_length(&mut headers);
     }
     let mut recorded = Recorded {
         version: first.version,
@@ -52,9 +50,18 @@ pub fn learn(request: &str, first: &Answer, second: Option<&Answer>, rules: &Rul
     let differ = unstable.len();
     unstable.retain(|difference| difference.kind != DifferenceKind::BodyEncoding);
     recorded.packed_anew = unstable.len() < differ;
+    if recorded.packed_anew {
+        free_length(&mut recorded.headers);
+    }
     let unstable =
         unstable.iter().map(|one| format!("{} {}", one.kind, one.place).trim_end().to_owned()).collect();
     Learned { recorded, unfit, unstable }
+}
+
+/// Lets any length pass: it follows the body, which is compared itself.
+fn free_length(headers: &mut [(Vec<u8>, Template)]) {
+    let of_length = headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case(b"content-length"));
+    of_length.for_each(|(_, value)| *value = Template::volatile(Shape::Integer));
 }
 
 /// Where `second` still differs from what was recorded.

@@ -63,6 +63,13 @@ fn a_page_shows_both_sides_and_runs_nothing_of_an_answer() {
 }
 
 #[test]
+fn the_page_shows_characters_that_a_browser_would_not() {
+    let report = Report { title: "a\rb\0c\u{7f}".to_owned(), outcomes: &[], skipped: &[] };
+    let page = html::render(&report);
+    assert!(page.contains("a␍b␀c␡") && !page.contains('\r'), "{page}");
+}
+
+#[test]
 fn junit_has_a_case_for_each_request() {
     let outcomes = outcomes();
     let report = Report { title: "t".to_owned(), outcomes: &outcomes, skipped: &[] };
