@@ -30,6 +30,8 @@ use crate::source::{Reloads, Source};
 
 /// A chain of certificates has a few kilobytes, a bundle of all public CAs 200.
 const MAX_BYTES: u64 = 1_048_576;
+/// A list of a million revoked certificates has 40 MB.
+const MAX_LIST_BYTES: u64 = 67_108_864;
 
 /// The certificate files, and the names of permitted clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +123,11 @@ struct Piece {
 
 impl Piece {
     fn read(path: &Path) -> Result<Self, UnusableTls> {
-        let mut file = WatchedFile::new(path, MAX_BYTES);
+        Self::of_at_most(path, MAX_BYTES)
+    }
+
+    fn of_at_most(path: &Path, bytes: u64) -> Result<Self, UnusableTls> {
+        let mut file = WatchedFile::new(path, bytes);
         match file.poll() {
             Ok(content) => Ok(Self { file, content: content.unwrap_or_default() }),
             Err(error) => Err(UnusableTls { path: path.to_owned(), what: error.to_string() }),
@@ -213,7 +219,7 @@ pub fn check_authorities(ca: &Path) -> Result<(), UnusableTls> {
 /// # Errors
 /// [`UnusableTls`], naming the file.
 pub fn check_revoked(lists: &Path) -> Result<(), UnusableTls> {
-    let lists = Piece::read(lists)?;
+    let lists = Piece::of_at_most(lists, MAX_LIST_BYTES)?;
     let all: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&lists.content).collect();
     let all = all.map_err(|error| lists.unusable(&error))?;
     if all.is_empty() { Err(lists.unusable(&"it contains no `X509 CRL` in PEM")) } else { Ok(()) }

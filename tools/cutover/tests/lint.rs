@@ -228,6 +228,8 @@ fn lists_of_revoked_certificates_that_do_not_count_are_named() {
     for (content, code, said) in [
         (list(2999), 0, None),
         (list(2021), 0, Some("warning: the list of CN=clients in ")),
+        // Lists of public authorities have megabytes.
+        (format!("{}{}", list(2999), "# a comment\n".repeat(200_000)), 0, None),
         ("no list\n".to_owned(), 64, Some("contains no `X509 CRL` in PEM")),
     ] {
         home.write("certs/clients.crl.pem", &content);
