@@ -278,8 +278,9 @@ fn the_library_answers_as_the_legacy_sample_directly() {
     let (legacy, library) = (both.edge.address("LEGACY_ADDRESS"), both.library.address());
     // The sample takes a caller without `x-madome-public-access` for an internal one.
     let send = |address, exchange: &Exchange| {
-        let request =
-            Request::new(address, exchange.0, &exchange.1).header("x-madome-identity", both.identity());
+        let request = Request::new(address, exchange.0, &exchange.1)
+            .header("x-madome-identity", both.identity())
+            .header("x-tenant-id", harness::tokens::DEMO_TENANT);
         shown(&with(request, exchange).send())
     };
     let legacy: Vec<String> = exchanges().iter().map(|exchange| send(legacy, exchange)).collect();

@@ -3,8 +3,12 @@
 //! A handler that takes a [`Person`], a [`PlatformService`], a [`TenantService`], a [`ServiceCaller`] (one of
 //! the two), a [`Client`] or a [`Caller`] runs only for a caller with a valid signed identity
 //! (`x-madome-identity`): signed by the edge, made for this service, at most a minute old. The plain headers
-//! (`x-madome-auth-sub` and the like) are never read here, so forging them has no effect, even for a client
+//! (`x-madome-auth-sub` and the like) are never trusted, so forging them has no effect, even for a client
 //! that bypasses the edge.
+//!
+//! One plain header has to agree all the same: `x-tenant-id` is the tenant of the signed identity, and absent when that has
+//! none. A proxy between edge and service that changes it, or a program that reads the plain header, would otherwise act for
+//! one tenant while the service acts for another.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,10 +26,14 @@ use identity::{Form, ServiceName};
 use serde::Deserialize;
 
 use crate::id::{Member, NotOurs, SessionId, TenantId};
+use crate::tenant::VerifiedTenant;
 use crate::{answer, cookies};
 
 /// The header with the signed identity, as Madome's edges name it.
 pub const IDENTITY: &str = "x-madome-identity";
+
+/// The plain header with the caller's tenant, as Madome's edges name it.
+pub const TENANT: &str = "x-tenant-id";
 
 /// The form of the signed identity, as Madome's edges write it.
 #[must_use]
@@ -107,7 +115,26 @@ impl Gate {
             return Err(if headers.contains_key(IDENTITY) { Unproved::Twice } else { Unproved::Missing });
         };
         let signed = value.to_str().map_err(|_| Unproved::Rejected(Rejected::Malformed))?;
-        self.0.verifier.verify(signed, self.0.clock.now()).map_err(Unproved::Rejected)
+        let caller = self.0.verifier.verify(signed, self.0.clock.now()).map_err(Unproved::Rejected)?;
+        if has_tenant(headers, tenant_of(&caller)) { Ok(caller) } else { Err(Unproved::OtherTenant) }
+    }
+}
+
+const fn tenant_of(caller: &identity::Caller) -> Option<&identity::TenantId> {
+    match caller {
+        identity::Caller::Person(person) => person.tenant.as_ref(),
+        identity::Caller::Service(service) => service.tenant.as_ref(),
+        identity::Caller::Client(client) => client.tenant.as_ref(),
+    }
+}
+
+/// Whether the plain header says `tenant`, once, byte for byte; without a tenant, whether there is no such header.
+fn has_tenant(headers: &HeaderMap, tenant: Option<&identity::TenantId>) -> bool {
+    let mut values = headers.get_all(TENANT).iter();
+    match (values.next(), values.next(), tenant) {
+        (None, None, None) => true,
+        (Some(value), None, Some(tenant)) => value.as_bytes() == tenant.to_string().as_bytes(),
+        (None | Some(_), None | Some(_), None | Some(_)) => false,
     }
 }
 
@@ -120,6 +147,9 @@ enum Unproved {
     Twice,
     #[error("{0}")]
     Rejected(assertion::Rejected),
+    /// The signature is valid, so either the edge does not write the header, or something behind it changed it.
+    #[error("x-tenant-id is not the tenant of the signed identity")]
+    OtherTenant,
 }
 
 /// The answer to a caller whom the extractor refuses.
@@ -158,6 +188,18 @@ pub struct Person(pub Member);
 pub struct PlatformService {
     /// The service's name.
     pub name: ServiceName,
+    /// Only this crate makes one: a value proves that the edge signed it.
+    proof: Signed,
+}
+
+/// The edge signed this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Signed;
+
+impl PlatformService {
+    pub(crate) const fn proved(name: ServiceName) -> Self {
+        Self { name, proof: Signed }
+    }
 }
 
 /// A verified service that acts for one tenant and for no other.
@@ -166,7 +208,7 @@ pub struct TenantService {
     /// The service's name.
     pub name: ServiceName,
     /// The tenant it acts for.
-    pub tenant: TenantId,
+    pub tenant: VerifiedTenant,
 }
 
 /// A verified service of either kind. A handler must match it to use its content, so that it cannot ignore
@@ -179,14 +221,16 @@ pub enum ServiceCaller {
     Tenant(TenantService),
 }
 
-impl TryFrom<identity::Service> for ServiceCaller {
-    type Error = NotOurs;
-
-    fn try_from(service: identity::Service) -> Result<Self, NotOurs> {
+impl ServiceCaller {
+    /// The service of a verified identity.
+    fn proved(service: identity::Service) -> Result<Self, NotOurs> {
         let identity::Service { name, tenant } = service;
         Ok(match tenant {
-            None => Self::Platform(PlatformService { name }),
-            Some(tenant) => Self::Tenant(TenantService { name, tenant: (&tenant).try_into()? }),
+            None => Self::Platform(PlatformService::proved(name)),
+            Some(tenant) => {
+                let tenant = VerifiedTenant::proved(TenantId::try_from(&tenant)?);
+                Self::Tenant(TenantService { name, tenant })
+            }
         })
     }
 }
@@ -216,7 +260,7 @@ impl Kind for Person {
 
     fn of(caller: identity::Caller) -> Option<Self> {
         match caller {
-            identity::Caller::Person(person) => Member::try_from(person).ok().map(Self),
+            identity::Caller::Person(person) => Member::proved(person).ok().map(Self),
             identity::Caller::Service(_) | identity::Caller::Client(_) => None,
         }
     }
@@ -238,7 +282,7 @@ impl Kind for ServiceCaller {
 
     fn of(caller: identity::Caller) -> Option<Self> {
         match caller {
-            identity::Caller::Service(service) => service.try_into().ok(),
+            identity::Caller::Service(service) => Self::proved(service).ok(),
             identity::Caller::Person(_) | identity::Caller::Client(_) => None,
         }
     }

@@ -9,6 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::tenant::VerifiedTenant;
+
 macro_rules! id {
     ($(#[$docs:meta])* $name:ident) => {
         $(#[$docs])*
@@ -71,8 +73,8 @@ pub struct NotOurs;
 pub struct Member {
     /// The person's id.
     pub subject: SubjectId,
-    /// The tenant for which they act.
-    pub tenant: TenantId,
+    /// The tenant for which they act, proved by the edge's signature.
+    pub tenant: VerifiedTenant,
     /// Their session.
     pub session: Option<SessionId>,
     /// Their level.
@@ -81,15 +83,15 @@ pub struct Member {
     pub scopes: Vec<String>,
 }
 
-impl TryFrom<identity::Person> for Member {
-    type Error = NotOurs;
-
+impl Member {
+    /// Returns the person of a verified identity. Only this crate calls it, because the result proves the tenant.
+    ///
     /// Refuses a person with other ids than UUIDs, or without a tenant.
-    fn try_from(person: identity::Person) -> Result<Self, NotOurs> {
+    pub(crate) fn proved(person: identity::Person) -> Result<Self, NotOurs> {
         let identity::Person { subject, tenant, session, role, roles: _, scopes } = person;
         Ok(Self {
             subject: (&subject).try_into()?,
-            tenant: tenant.as_ref().ok_or(NotOurs)?.try_into()?,
+            tenant: VerifiedTenant::proved(tenant.as_ref().ok_or(NotOurs)?.try_into()?),
             session: session.as_ref().map(SessionId::try_from).transpose()?,
             role,
             scopes,
@@ -112,15 +114,15 @@ mod tests {
             roles: Vec::new(),
             scopes: Vec::new(),
         };
-        assert!(Member::try_from(person(uuid, Some(uuid), Some(uuid))).is_ok());
-        assert!(Member::try_from(person(uuid, Some(uuid), None)).is_ok());
+        assert!(Member::proved(person(uuid, Some(uuid), Some(uuid))).is_ok());
+        assert!(Member::proved(person(uuid, Some(uuid), None)).is_ok());
         for other in [
             person("auth0|5f7c", Some(uuid), None),
             person(uuid, None, None),
             person(uuid, Some("acme-corp"), None),
             person(uuid, Some(uuid), Some("s-1")),
         ] {
-            assert_eq!(Member::try_from(other), Err(NotOurs));
+            assert_eq!(Member::proved(other), Err(NotOurs));
         }
     }
 }

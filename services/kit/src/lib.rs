@@ -6,6 +6,7 @@
 //! * [`telemetry`]: JSON logs, with the request id on each line.
 //! * [`surface`]: the layers around the routes: byte-exact 404s, time and size limits, probes.
 //! * [`caller`]: the caller, proved by the edge's signature. Plain identity headers are never trusted.
+//! * [`tenant`]: the proved tenant that every query of tenant-owned data takes.
 //! * [`answer`]: answers as the contract defines them, bare text without a content type.
 //! * [`body`]: a request's body, of bounded size.
 //! * [`generation`]: the older or the later surface of the API.
@@ -29,6 +30,7 @@ pub mod startup;
 pub mod store;
 pub mod surface;
 pub mod telemetry;
+pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -37,3 +39,4 @@ pub use caller::{
 };
 pub use id::{Member, SessionId, SubjectId, TenantId};
 pub use startup::{Service, StartError};
+pub use tenant::{Reach, VerifiedTenant};

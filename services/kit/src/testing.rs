@@ -10,6 +10,7 @@
 )]
 
 mod documents;
+mod plain;
 mod postgres;
 mod process;
 mod wire;
@@ -28,6 +29,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use crate::settings::Home;
 
 pub use documents::{assert_written, operations};
+pub use plain::{as_the_edge, tenant_in};
 pub use postgres::PrivatePostgres;
 pub use process::{Binary, Refusal, Running};
 pub use wire::Wire;
@@ -121,6 +123,18 @@ impl TestEdge {
         let name: ServiceName = name.parse().unwrap();
         self.signer.sign(&Caller::Service(name.into()), audience, self.clock.now()).unwrap()
     }
+}
+
+/// Returns the service `name` of the platform, as if the edge had signed it.
+#[must_use]
+pub fn platform_service(name: &str) -> crate::PlatformService {
+    crate::PlatformService::proved(name.parse().unwrap())
+}
+
+/// Returns the proof of `tenant`, as if the edge had signed it.
+#[must_use]
+pub fn verified(tenant: &str) -> crate::VerifiedTenant {
+    crate::VerifiedTenant::proved(tenant.parse().unwrap())
 }
 
 /// Returns a person of the development tenant, in the session `session`.

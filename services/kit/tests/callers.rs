@@ -77,7 +77,17 @@ impl Fixture {
     }
 
     async fn ask(&self, path: &str, identities: &[&str]) -> (u16, String) {
+        let tenant = identities.first().and_then(|identity| kit::testing::tenant_in(identity));
+        let tenants: Vec<_> = tenant.iter().map(String::as_str).collect();
+        self.ask_for(path, identities, &tenants).await
+    }
+
+    /// With `x-tenant-id` for each of `tenants`.
+    async fn ask_for(&self, path: &str, identities: &[&str], tenants: &[&str]) -> (u16, String) {
         let mut request = http::Request::get(path);
+        for tenant in tenants {
+            request = request.header("x-tenant-id", *tenant);
+        }
         for identity in identities {
             request = request.header("x-madome-identity", *identity);
         }
@@ -92,7 +102,7 @@ impl Fixture {
 
 fn called(service: ServiceCaller) -> String {
     match service {
-        ServiceCaller::Platform(PlatformService { name }) => format!("{name} for the platform"),
+        ServiceCaller::Platform(PlatformService { name, .. }) => format!("{name} for the platform"),
         ServiceCaller::Tenant(TenantService { name, tenant }) => format!("{name} for {tenant}"),
     }
 }
@@ -177,4 +187,43 @@ async fn an_identity_that_is_missing_doubled_old_or_for_another_service_is_refus
     assert_eq!(f.ask("/client", &[&good]).await.0, 200);
     f.clock.advance_seconds(66);
     assert_eq!(f.ask("/client", &[&good]).await, refused, "old");
+}
+
+#[tokio::test]
+async fn the_plain_tenant_has_to_be_the_signed_one() {
+    const OTHER: &str = "0192d3c0-0000-7000-8000-0000000000cc";
+    let f = Fixture::new();
+    let a_person = f.sign(&Proved::Person(person(SUBJECT, SESSION, Role::NORMAL)), "here");
+    let platform = f.sign(&Proved::Service("reports".parse().unwrap()), "here");
+    let acting = Service { name: "reports".parse().unwrap(), tenant: Some(TENANT.parse().unwrap()) };
+    let acting = f.sign(&Proved::Service(acting), "here");
+    let client = identity::Client {
+        name: "nightly".parse().unwrap(),
+        tenant: Some(TENANT.parse().unwrap()),
+        role: None,
+        roles: Vec::new(),
+        scopes: Vec::new(),
+    };
+    let client = f.sign(&Proved::Client(client), "here");
+    let upper = TENANT.replace("7000", "7000 ");
+    let wrong: [&[&str]; 6] = [&[], &[OTHER], &[""], &[TENANT, TENANT], &[TENANT, OTHER], &[upper.as_str()]];
+    for (path, identity) in [
+        ("/person", &a_person),
+        ("/tenant", &acting),
+        ("/service", &acting),
+        ("/client", &client),
+        ("/anyone", &a_person),
+    ] {
+        assert_eq!(f.ask_for(path, &[identity], &[TENANT]).await.0, 200, "{path}");
+        for tenants in wrong {
+            let refused = (REFUSED.0, REFUSED.1.to_owned());
+            assert_eq!(f.ask_for(path, &[identity], tenants).await, refused, "{path} {tenants:?}");
+        }
+    }
+    // A service of the platform acts for no tenant, so none may stand beside its identity.
+    assert_eq!(f.ask_for("/platform", &[&platform], &[]).await.0, 200);
+    for tenants in [&[TENANT][..], &[""], &[TENANT, TENANT]] {
+        let refused = (REFUSED.0, REFUSED.1.to_owned());
+        assert_eq!(f.ask_for("/platform", &[&platform], tenants).await, refused, "{tenants:?}");
+    }
 }

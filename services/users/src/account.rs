@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use clock::{Clock, UnixTime};
 use identity::Role;
-use kit::ServiceCaller;
-use kit::{Member, SubjectId, TenantId};
+use kit::{Member, Reach, SubjectId, TenantId, VerifiedTenant};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, DatabaseConnection, DbErr, EntityTrait as _,
@@ -70,42 +69,14 @@ pub enum Key {
     Email(String),
 }
 
-/// Which accounts a service may see. Every query on behalf of a service takes a `Reach`, so that the tenant
-/// cannot be left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Those of every tenant: the service acts for the platform.
-    Platform,
-    /// Those of one tenant. Other accounts do not exist for the service.
-    Tenant(TenantId),
-}
-
-impl Reach {
-    /// Returns the condition on rows. With a rule, a row without a tenant may turn out to be in reach.
-    fn condition(self, has_rule: bool) -> Condition {
-        match self {
-            Self::Platform => Condition::all(),
-            Self::Tenant(tenant) if has_rule => {
-                Condition::any().add(Column::TenantId.eq(tenant.0)).add(Column::TenantId.is_null())
-            }
-            Self::Tenant(tenant) => Condition::all().add(Column::TenantId.eq(tenant.0)),
+/// Returns the condition on the rows in `reach`. With a rule, a row without a tenant may turn out to be in reach.
+fn rows_in(reach: Reach, has_rule: bool) -> Condition {
+    match reach.tenant() {
+        None => Condition::all(),
+        Some(tenant) if has_rule => {
+            Condition::any().add(Column::TenantId.eq(tenant.id().0)).add(Column::TenantId.is_null())
         }
-    }
-
-    fn contains(self, account: &Account) -> bool {
-        match self {
-            Self::Platform => true,
-            Self::Tenant(tenant) => account.tenant == Some(tenant),
-        }
-    }
-}
-
-impl From<&ServiceCaller> for Reach {
-    fn from(caller: &ServiceCaller) -> Self {
-        match caller {
-            ServiceCaller::Platform(_) => Self::Platform,
-            ServiceCaller::Tenant(service) => Self::Tenant(service.tenant),
-        }
+        Some(tenant) => Condition::all().add(Column::TenantId.eq(tenant.id().0)),
     }
 }
 
@@ -146,8 +117,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn own(&self, person: &Member) -> Result<Account, Error> {
-        let reach = Reach::Tenant(person.tenant);
-        self.look_up(reach, &Key::Id(person.subject)).await
+        self.look_up(person.tenant.into(), &Key::Id(person.subject)).await
     }
 
     /// Returns the account that another service requests, within its `reach`.
@@ -159,10 +129,10 @@ impl Accounts {
             Key::Id(id) => Entity::find_by_id(id.0),
             Key::Email(email) => Entity::find().filter(Column::Email.eq(email)),
         };
-        let query = query.filter(reach.condition(self.rule.is_some()));
+        let query = query.filter(rows_in(reach, self.rule.is_some()));
         let row = query.one(&self.database).await.map_err(Error::Store)?.ok_or(Error::NotFound)?;
         let account = self.whole(row).await?;
-        if reach.contains(&account) { Ok(account) } else { Err(Error::NotFound) }
+        if reach.contains(account.tenant) { Ok(account) } else { Err(Error::NotFound) }
     }
 
     /// Changes the caller's account.
@@ -185,7 +155,7 @@ impl Accounts {
         let done = Entity::update_many()
             .set(row)
             .filter(Column::Id.eq(person.subject.0))
-            .filter(Column::TenantId.eq(person.tenant.0))
+            .filter(Column::TenantId.eq(person.tenant.id().0))
             .exec(&self.database)
             .await
             .map_err(taken)?;
@@ -196,9 +166,9 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Taken`], [`Error::Store`].
-    pub async fn create(&self, tenant: TenantId, profile: Profile, role: Role) -> Result<(), Error> {
+    pub async fn create(&self, tenant: VerifiedTenant, profile: Profile, role: Role) -> Result<(), Error> {
         self.give_namesake(&profile.handle).await?;
-        let row = self.row(SubjectId(Uuid::now_v7()), tenant, profile, role);
+        let row = self.row(SubjectId(Uuid::now_v7()), tenant.id(), profile, role);
         Entity::insert(row).exec_without_returning(&self.database).await.map_err(taken)?;
         Ok(())
     }
@@ -209,19 +179,20 @@ impl Accounts {
     /// [`Error::Taken`], [`Error::Store`].
     pub async fn create_without_handle(
         &self,
-        tenant: TenantId,
+        tenant: VerifiedTenant,
         name: String,
         email: String,
         role: Role,
     ) -> Result<(), Error> {
         let profile = Profile { name, handle: String::new(), email };
-        let row = self.row(SubjectId(Uuid::now_v7()), tenant, profile, role);
+        let row = self.row(SubjectId(Uuid::now_v7()), tenant.id(), profile, role);
         let row = ActiveModel { handle: Set(None), ..row };
         Entity::insert(row).exec_without_returning(&self.database).await.map_err(taken)?;
         Ok(())
     }
 
-    /// Creates an account with a given id, unless that id exists already: later changes by the person stay.
+    /// Creates an account with a given id, unless that id exists already: later changes by the person stay. For the
+    /// operator's file of initial people, which names the tenant; no request comes here.
     ///
     /// # Errors
     /// [`Error::Taken`] when the name, handle or address belongs to another id; [`Error::Store`].

@@ -26,12 +26,12 @@ use identity::Role;
 use kit::SubjectId;
 use kit::body::Body;
 use kit::openapi::{Documents, Failed, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable};
-use kit::{Gate, Person, ServiceCaller, SessionExpiry, answer};
+use kit::{Gate, Person, Reach, ServiceCaller, SessionExpiry, answer};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::account::{Accounts, Key, Reach};
+use crate::account::{Accounts, Key};
 use crate::error::Error;
 use body::{ChangeBody, NewBody, OlderNewBody};
 use kit::generation::Surface;

@@ -167,7 +167,7 @@ impl TestApp {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.router.clone().oneshot(kit::testing::as_the_edge(request)).await.unwrap();
         let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
         let headers = response.headers().clone();
         assert!(!headers.contains_key("allow"), "the legacy backend never sends Allow");

@@ -102,6 +102,21 @@ async fn a_check_needs_the_edge_and_the_token_of_its_session() {
 }
 
 #[tokio::test]
+async fn a_check_beside_another_tenant_is_refused() {
+    const OTHER: &str = "00000000-0000-7000-8000-000000000002";
+    let app = TestApp::new().await;
+    let pair = app.login(DEMO_EMAIL).await;
+    let (cookie, person) = (pair.cookie(), crate::app::person(&pair));
+    let identity = app.edge.person(&person, "auth");
+    for tenant in ["", OTHER] {
+        let headers =
+            [("cookie", cookie.as_str()), ("x-madome-identity", identity.as_str()), ("x-tenant-id", tenant)];
+        assert_eq!(app.call("GET /auth/token", &headers, "").await, refused("Unauthorized"), "{tenant:?}");
+    }
+    assert_eq!(app.check(&pair, "").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_check_accepts_a_minute_after_expiry_and_no_more() {
     let app = TestApp::new().await;
     let pair = app.login(DEMO_EMAIL).await;

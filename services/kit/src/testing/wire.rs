@@ -38,12 +38,15 @@ impl Wire {
     }
 
     /// Sends `head` (a request line and header lines, separated by `\n` here and by CRLF on the wire) and
-    /// `body` on a connection of its own. Returns the answer without the `date` and `connection` lines, with
+    /// `body` on a connection of its own. Beside a signed identity it sends its tenant, as the edge does. Returns the answer without the `date` and `connection` lines, with
     /// `\n` for CRLF.
     pub async fn send(&self, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let lines: String = head.lines().map(|line| format!("{}\r\n", line.trim())).collect();
-        let request = format!("{lines}host: test\r\nconnection: close\r\n\r\n{body}");
+        let identity = head.lines().find_map(|line| line.trim().strip_prefix("x-madome-identity: "));
+        let tenant = identity.and_then(super::tenant_in);
+        let tenant = tenant.map(|tenant| format!("x-tenant-id: {tenant}\r\n")).unwrap_or_default();
+        let request = format!("{lines}{tenant}host: test\r\nconnection: close\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();

@@ -93,7 +93,7 @@ impl TestApp {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> (http::HeaderMap, Answer) {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.router.clone().oneshot(kit::testing::as_the_edge(request)).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         let content_type = parts.headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());

@@ -4,6 +4,7 @@
 
 mod app;
 mod beside;
+mod crossing;
 mod documents;
 mod older;
 mod process;

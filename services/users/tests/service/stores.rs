@@ -70,13 +70,14 @@ async fn a_legacy_table_is_taken_over(database_url: Option<&str>, file: &std::pa
     users::migrations::run(&database).await.unwrap();
     users::migrations::run(&database).await.expect("a second start changes nothing");
     let accounts = users::account::Accounts::new(database, std::sync::Arc::new(clock::SystemClock));
+    let platform = kit::Reach::from(&kit::testing::platform_service("auth"));
     let key = users::account::Key::Email("old@example.com".to_owned());
-    let old = accounts.look_up(users::account::Reach::Platform, &key).await.unwrap();
+    let old = accounts.look_up(platform, &key).await.unwrap();
     assert_eq!((old.profile.handle.as_str(), old.tenant, old.role), ("Old", None, Role::DEVELOPER));
     assert_eq!(old.created_at.millisecond(), 500);
     for (number, expected) in [(1, "Zo\u{eb}"), (2, "Ann "), (3, "Ann"), (4, "De\u{202e}mo")] {
         let key = users::account::Key::Email(format!("d{number}@x"));
-        let profile = accounts.look_up(users::account::Reach::Platform, &key).await.unwrap().profile;
+        let profile = accounts.look_up(platform, &key).await.unwrap().profile;
         assert_eq!((profile.name.as_str(), profile.handle.as_str()), (expected, expected));
     }
 }
@@ -113,7 +114,7 @@ async fn a_second_start_keeps_what_people_changed() {
             .header("content-type", "application/json")
             .body(axum::body::Body::from(body.to_owned()))
             .unwrap();
-        let response = start().await.unwrap().oneshot(request).await.unwrap();
+        let response = start().await.unwrap().oneshot(kit::testing::as_the_edge(request)).await.unwrap();
         axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap()
     };
     assert!(call("PATCH", r#"{"name":"Changed"}"#).await.is_empty());
