@@ -38,8 +38,8 @@ impl Wire {
     }
 
     /// Sends `head` (a request line and header lines, separated by `\n` here and by CRLF on the wire) and
-    /// `body` on a connection of its own. Beside a signed identity it sends its tenant, as the edge does. Returns the answer without the `date` and `connection` lines, with
-    /// `\n` for CRLF.
+    /// `body` on a connection of its own. Beside a signed identity it sends its tenant, as the edge does.
+    /// Returns the answer without the `date` and `connection` lines, with `\n` for CRLF.
     pub async fn send(&self, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let lines: String = head.lines().map(|line| format!("{}\r\n", line.trim())).collect();
