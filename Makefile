@@ -15,7 +15,7 @@ NATIVE  := $(TARGET)/fast/libedge_guard.so
 # The form of the guard that `make run`, `make render` and `make test` use: wasm or native (docs/guard.md).
 GUARD   ?= wasm
 TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
-PACKAGES := redis-server postgresql rabbitmq-server libxml2-dev libssl-dev pkg-config wrk nghttp2-client haproxy python3-venv chromium
+PACKAGES := redis-server postgresql rabbitmq-server libxml2-dev libssl-dev pkg-config wrk nghttp2-client haproxy python3-venv chromium rsync
 
 # bindgen (behind libxml2, behind hurl) looks for libclang and for the compiler's own headers.
 LIBCLANG := $(VENV)/lib/python3*/site-packages/clang/native
@@ -127,7 +127,7 @@ check: $(TOOLS)/python.done $(TOOLS)/rust.done ## Formatting, lints, dependency 
 	@cargo clippy --quiet --locked --package edge-guard --target wasm32-wasip1 -- --deny warnings
 	@cargo clippy --quiet --locked --package edge-guard -- --deny warnings
 	@tools/setup/deny
-	@cargo run --quiet --locked --package layers -- authz-service packages/comparison packages/contract packages/edge-config tools/cutover wasm-filters/edge-guard
+	@cargo run --quiet --locked --package layers -- authz-service packages/comparison packages/contract packages/edge-config tools/cutover tools/db-migrate wasm-filters/edge-guard
 	@cargo run --quiet --locked --package openapi-aggregate -- check
 	@cargo run --quiet --locked --package cutover -- lint $(filter-out %.tenants.yaml %.run.yaml,$(wildcard envoy/edges/*.yaml))
 

@@ -8,5 +8,8 @@ async fn main() -> ExitCode {
     if let Some(code) = kit::openapi::command(&arguments, auth::routes::documents) {
         return code;
     }
+    if let Some(code) = kit::migrating::command(&arguments, auth::ABOUT, auth::migrations::run).await {
+        return code;
+    }
     kit::startup::run(auth::ABOUT, auth::assemble).await
 }

@@ -12,6 +12,7 @@
 //! * [`generation`]: the older or the later surface of the API.
 //! * [`cookies`]: reading cookies by the same rule as the edge.
 //! * [`email`]: valid addresses. [`shown`]: the one form of text that other people see.
+//! * [`migrating`]: the command that brings the tables up to date.
 //! * [`openapi`]: the documents of a service's routes, made from their code.
 //! * [`store`]: SQLite or PostgreSQL behind one connection type.
 
@@ -23,6 +24,7 @@ pub mod cookies;
 pub mod email;
 pub mod generation;
 pub mod id;
+pub mod migrating;
 pub mod openapi;
 pub mod settings;
 pub mod shown;

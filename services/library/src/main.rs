@@ -8,5 +8,8 @@ async fn main() -> ExitCode {
     if let Some(code) = kit::openapi::command(&arguments, library::routes::documents) {
         return code;
     }
+    if let Some(code) = kit::migrating::command(&arguments, library::ABOUT, library::migrations::run).await {
+        return code;
+    }
     kit::startup::run(library::ABOUT, library::assemble).await
 }

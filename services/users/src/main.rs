@@ -8,6 +8,9 @@ async fn main() -> ExitCode {
     if let Some(code) = kit::openapi::command(&arguments, users::routes::documents) {
         return code;
     }
+    if let Some(code) = kit::migrating::command(&arguments, users::ABOUT, users::migrations::run).await {
+        return code;
+    }
     if arguments.get(1).is_some_and(|command| command == "tenants") {
         return users::tenants::command::main().await;
     }

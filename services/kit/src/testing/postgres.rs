@@ -87,6 +87,15 @@ impl PrivatePostgres {
     /// # Panics
     /// If the statement fails.
     pub fn sql(&self, statement: &str) -> String {
+        self.sql_in("postgres", statement)
+    }
+
+    /// The same in the database `name`.
+    ///
+    /// # Panics
+    /// If the statement fails.
+    pub fn sql_in(&self, name: &str, statement: &str) -> String {
+        let url = format!("postgres://postgres@127.0.0.1:{}/{name}", self.port);
         let mut psql = command(&self.binaries, "psql");
         psql.args([
             "--no-psqlrc",
@@ -95,7 +104,7 @@ impl PrivatePostgres {
             "--no-align",
             "--set=ON_ERROR_STOP=1",
             "-d",
-            &self.url(),
+            &url,
         ]);
         let output = psql.args(["-c", statement]).stdout(std::process::Stdio::piped()).output().unwrap();
         assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,0 +1,31 @@
+//! Moves a PostgreSQL database, or a tree of files, from a legacy system to its successor, and proves that nothing changed
+//! on the way. docs/data.md is its manual.
+//!
+//! A move of a database, in the order of its steps:
+//!
+//! * [`place`]: the two databases, and how programs of PostgreSQL reach them without a password in their arguments.
+//! * [`preparation`]: what has to be true before anything changes.
+//! * [`freeze`]: the source refuses writes until the move ends.
+//! * [`client`]: `pg_dump` and `pg_restore`.
+//! * [`parity`]: differences between the two databases: [`catalogue`] compares definitions, [`content`] rows and sequences.
+//! * [`application`]: checks of the application's own, also after its migrations ran on a copy.
+//! * [`moving`]: the steps, each recorded in [`state`]; [`rollback`] undoes them.
+//!
+//! [`tree`] copies and compares files. [`progress`] writes what happens, [`failure`] has the reasons to stop.
+
+pub mod application;
+pub mod catalogue;
+pub mod cli;
+pub mod client;
+pub mod content;
+pub mod digest;
+pub mod failure;
+pub mod freeze;
+pub mod moving;
+pub mod parity;
+pub mod place;
+pub mod preparation;
+pub mod progress;
+pub mod rollback;
+pub mod state;
+pub mod tree;

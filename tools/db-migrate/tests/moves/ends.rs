@@ -1,0 +1,134 @@
+//! The process ends in the middle: the source takes writes again, or the next command sees to it.
+
+use crate::stage::{Stage, ended, send};
+
+const WRITE: &str = "INSERT INTO visits VALUES ('/later', 1)";
+
+#[test]
+fn a_signal_releases_the_source_and_a_new_move_begins_with_a_new_dump() {
+    let stage = Stage::set();
+    for signal in ["-INT", "-TERM"] {
+        let child = stage.stuck_in_the_checks(&["--hold"]);
+        assert!(!stage.source_takes_writes());
+        send(&child, signal);
+        let stopped = ended(child);
+        assert_eq!(stopped.code, Some(1), "{stopped:?}");
+        assert!(stopped.log.contains("stopped by a signal"), "{stopped:?}");
+        assert!(stage.source_takes_writes(), "{stopped:?}");
+        // The source may have changed since the dump, so the dump is void.
+        stage.source.sql(WRITE);
+        let refused = stage.run(&["run"]);
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.log.contains("rollback --clear-target"), "{refused:?}");
+        let cleared = stage.run(&["rollback", "--clear-target"]);
+        assert_eq!((cleared.code, &cleared.report["target_cleared"]), (Some(0), &true.into()), "{cleared:?}");
+    }
+    let moved = stage.run(&["run"]);
+    assert_eq!((moved.code, moved.differences().len()), (Some(0), 0), "{moved:?}");
+    assert_eq!(stage.target.sql("SELECT count(*) FROM visits WHERE path = '/later'"), "2");
+}
+
+#[test]
+fn a_killed_move_goes_on_where_it_ended() {
+    let stage = Stage::set();
+    let child = stage.stuck_in_the_checks(&[]);
+    let locked = stage.run(&["rollback"]);
+    assert_eq!(locked.code, Some(1), "{locked:?}");
+    assert!(locked.log.contains("another db-migrate works in"), "{locked:?}");
+    send(&child, "-KILL");
+    assert_eq!(ended(child).code, None);
+    assert!(!stage.source_takes_writes());
+    let moved = stage.run(&["run", "--hold"]);
+    assert_eq!((moved.code, moved.differences().len()), (Some(0), 0), "{moved:?}");
+    for step in ["dump", "restore"] {
+        assert!(
+            moved.log.contains(&format!(r#"{{"event":"done in an earlier run","step":"{step}"}}"#)),
+            "{moved:?}"
+        );
+    }
+    assert!(!stage.source_takes_writes(), "it is held");
+    let undone = stage.run(&["rollback"]);
+    assert_eq!(
+        undone.report,
+        serde_json::json!({ "source_released": true, "target_cleared": false }),
+        "{undone:?}"
+    );
+    assert!(stage.source_takes_writes());
+    stage.source.sql(WRITE);
+    // A second time there is nothing to undo.
+    assert_eq!(stage.run(&["rollback"]).report["source_released"], false);
+}
+
+#[test]
+fn a_killed_move_is_undone_by_a_rollback() {
+    let stage = Stage::set();
+    // A setting of the database's own comes back as it was.
+    stage.source.sql("ALTER DATABASE postgres SET default_transaction_read_only = 'false'");
+    let child = stage.stuck_in_the_checks(&[]);
+    send(&child, "-KILL");
+    ended(child);
+    let undone = stage.run(&["rollback", "--clear-target"]);
+    assert_eq!(
+        undone.report,
+        serde_json::json!({ "source_released": true, "target_cleared": true }),
+        "{undone:?}"
+    );
+    let setting = "SELECT setconfig FROM pg_db_role_setting";
+    assert_eq!(stage.source.sql(setting), "{default_transaction_read_only=false}");
+    assert_eq!(
+        stage.target.sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"),
+        "0"
+    );
+    assert_eq!(stage.run(&["run"]).code, Some(0));
+}
+
+#[test]
+fn a_dump_from_before_other_writes_is_not_used() {
+    let stage = Stage::set();
+    let child = stage.stuck_in_the_checks(&[]);
+    send(&child, "-KILL");
+    ended(child);
+    stage.source.sql_in("template1", "ALTER DATABASE postgres RESET default_transaction_read_only");
+    stage.source.sql(WRITE);
+    let refused = stage.run(&["run"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.log.contains("the source took writes since"), "{refused:?}");
+    assert!(stage.source_takes_writes());
+}
+
+#[test]
+fn sessions_from_before_the_freeze_cannot_write() {
+    let stage = Stage::set();
+    let mut psql = std::process::Command::new("psql");
+    let mut session = psql
+        .args(["--no-psqlrc", "--quiet", "-d", &stage.source.url()])
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    use std::io::Write as _;
+    let mut input = session.stdin.take().unwrap();
+    writeln!(input, "BEGIN; INSERT INTO visits VALUES ('/before', 1);").unwrap();
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'";
+    harness::eventually("the session is open", || stage.source.sql(open) == "1");
+    let child = stage.stuck_in_the_checks(&[]);
+    // Its transaction ended with it, and psql may find that only now.
+    let _ = writeln!(input, "COMMIT;");
+    drop(input);
+    session.wait().unwrap();
+    assert_eq!(stage.source.sql("SELECT count(*) FROM visits WHERE path = '/before'"), "0");
+    send(&child, "-TERM");
+    ended(child);
+}
+
+#[test]
+fn a_target_that_was_changed_is_cleared_only_if_that_is_wanted() {
+    let stage = Stage::moved();
+    stage.target.sql(WRITE);
+    let refused = stage.run(&["rollback", "--clear-target"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.log.contains("--discard-changes"), "{refused:?}");
+    assert_eq!(stage.target.sql("SELECT count(*) FROM visits"), "53");
+    let cleared = stage.run(&["rollback", "--clear-target", "--discard-changes"]);
+    assert_eq!((cleared.code, &cleared.report["target_cleared"]), (Some(0), &true.into()), "{cleared:?}");
+}

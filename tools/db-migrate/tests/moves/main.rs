@@ -1,0 +1,15 @@
+//! Moves between two real servers: the whole way, an end at every point, and damage that has to be found.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod damage;
+mod ends;
+mod legacy;
+mod refusals;
+mod stage;
