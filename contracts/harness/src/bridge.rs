@@ -13,6 +13,7 @@ use ::h2::{RecvStream, SendStream};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
+use http_wire::Events;
 use http_wire::answer::{Answer, Body, Framing, Line};
 use http_wire::head::StartLine;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -137,7 +138,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     if trailers.is_empty() {
-        return http_wire::h2::answer(stream, request, body).await.map_err(io::Error::other);
+        return http_wire::h2::answer(stream, request, body, Events::ReadToEnd)
+            .await
+            .map_err(io::Error::other);
     }
     let to_head = request.method() == http::Method::HEAD;
     let (sender, connection) = ::h2::client::handshake(stream).await.map_err(io::Error::other)?;
@@ -252,7 +255,7 @@ fn send(mut sending: SendStream<Bytes>, body: Vec<u8>, trailers: &[Line]) -> io:
 }
 
 async fn read<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> io::Result<Answer> {
-    http_wire::answer(stream, to_head).await.map_err(io::Error::other)
+    http_wire::answer(stream, to_head, Events::ReadToEnd).await.map_err(io::Error::other)
 }
 
 fn map<'a>(lines: impl Iterator<Item = &'a Line>) -> io::Result<HeaderMap> {

@@ -6,6 +6,8 @@
 mod backend;
 #[path = "contract_command/probes.rs"]
 mod probes;
+#[path = "contract_command/seeded_edge.rs"]
+mod seeded_edge;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -189,6 +191,19 @@ fn a_live_credential_is_not_stored_and_its_place_is_named() {
     let (code, _, _) =
         run(place.path(), &[&capture[..], &["--allow", "email", "--allow", "cookie"]].concat());
     assert_eq!(code, 0);
+}
+
+#[test]
+fn a_stream_of_events_that_does_not_end_is_named_after_the_time_that_it_was_given() {
+    let endless = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n";
+    let backend = Backend::answering(endless);
+    let place = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(place.path().join("a.hurl"), "GET /a\n").expect("it is writable");
+    let from = url(backend.address());
+    let capture = ["capture", "--from", &from, "--requests", "a.hurl", "--timeout", "1"];
+    let (code, _, err) = run(place.path(), &capture);
+    let why = "no whole answer within 1 s (a stream of events that does not end has none)";
+    assert!(code == 1 && err.contains(why), "{err}");
 }
 
 #[test]

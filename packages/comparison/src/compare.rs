@@ -1,7 +1,7 @@
 //! Finds all differences between two answers to one request. It is pure and knows neither noise nor ignored differences.
 
 mod body;
-mod coding;
+pub mod coding;
 mod cookies;
 mod headers;
 mod json;

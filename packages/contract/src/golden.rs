@@ -3,7 +3,7 @@
 mod read;
 mod write;
 
-use comparison::compare::json_values;
+use comparison::compare::{coding, json_values};
 use http_wire::answer::{Answer, Body, Framing, Line, Version};
 
 pub use read::{GoldenError, read};
@@ -43,7 +43,8 @@ pub struct Recorded {
     pub headers: Vec<(Vec<u8>, Template)>,
     /// The body.
     pub body: Content,
-    /// Whether each answer is compressed into other bytes: what is in them is compared, and not they themselves.
+    /// Whether each answer is compressed into other bytes: what is in them is compared, and not they themselves. A body of
+    /// [`Content::Text`] is what they unpack to.
     pub packed_anew: bool,
     /// The trailers, likewise.
     pub trailers: Vec<(Vec<u8>, Template)>,
@@ -91,7 +92,7 @@ impl Recorded {
         let lines = |lines: &[(Vec<u8>, Template)]| {
             lines.iter().map(|(name, value)| Line { name: name.clone(), value: value.text() }).collect()
         };
-        Answer {
+        let mut answer = Answer {
             version: self.version,
             status: self.status,
             reason: self.reason.clone(),
@@ -103,6 +104,20 @@ impl Recorded {
                 Content::Digest { length, sha256 } => Body::Digest { length: *length, sha256: *sha256 },
             },
             trailers: lines(&self.trailers),
+        };
+        if let Some(template) = self.unpacked()
+            && let Some(bytes) = coding::packed(&answer, &template.text())
+        {
+            answer.body = Body::Whole(bytes);
+        }
+        answer
+    }
+
+    /// What the compressed body unpacks to, where that is recorded.
+    fn unpacked(&self) -> Option<&Template> {
+        match &self.body {
+            Content::Text(template) if self.packed_anew && !is_any(template) => Some(template),
+            Content::Text(_) | Content::Bytes(_) | Content::Digest { .. } => None,
         }
     }
 
@@ -112,16 +127,26 @@ impl Recorded {
         let mut answer = other.clone();
         normal_lines(&self.headers, &mut answer.headers);
         normal_lines(&self.trailers, &mut answer.trailers);
-        if let Content::Text(template) = &self.body {
-            let is_any = *template == Template::volatile(Shape::Any);
+        if let Some(template) = self.unpacked() {
+            // Both sides are compressed in the same way, so that the comparison sees what differs inside.
+            let content = coding::content(other).map(|content| template.normal(&content));
+            if let Some(bytes) = content.and_then(|content| coding::packed(other, &content)) {
+                answer.body = Body::Whole(bytes);
+            }
+        } else if let Content::Text(template) = &self.body {
             answer.body = match answer.body {
-                _ if is_any => Body::Whole(template.text()),
+                _ if is_any(template) => Body::Whole(template.text()),
                 Body::Whole(bytes) => Body::Whole(template.normal(&bytes)),
                 digest @ Body::Digest { .. } => digest,
             };
         }
         answer
     }
+}
+
+/// Whether a body is declared to be anything.
+fn is_any(template: &Template) -> bool {
+    *template == Template::volatile(Shape::Any)
 }
 
 /// The n-th line of a name has the n-th template of that name; a `Set-Cookie` has the one of its cookie.

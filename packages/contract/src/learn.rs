@@ -1,16 +1,19 @@
 //! Makes a golden answer from one answer, a second one to the same request, and the rules.
 
+mod lines;
+
 use std::collections::BTreeMap;
 
-use comparison::compare::{Difference, compare, json_values, trailers};
+use comparison::compare::{Difference, coding, compare, json_values, trailers};
 use comparison::overlooked::Overlooked;
 use edge_config::edge::DifferenceKind;
-use http_wire::answer::{Answer, Body, Line};
+use http_wire::answer::{Answer, Body};
 
-use crate::golden::{Content, Recorded, content, json_template, json_volatile, line_key};
+use crate::golden::{Content, Recorded, content, is_text, json_template, json_volatile};
 use crate::rules::{Place, Rules, Volatile};
 use crate::shape::{JsonShape, Shape};
 use crate::template::{Template, find, of_both, words};
+use lines::lines;
 
 /// A golden answer, and why it may not be one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +34,8 @@ pub fn learn(request: &str, first: &Answer, second: Option<&Answer>, rules: &Rul
     let mut headers =
         lines(&first.headers, second.map(|answer| answer.headers.as_slice()), &volatile, &mut unfit);
     let end = lines(&first.trailers, second.map(|answer| answer.trailers.as_slice()), &volatile, &mut unfit);
-    let body = body(first, second, &volatile, &mut unfit);
-    if matches!(&body, Content::Text(template) if template.is_volatile()) {
+    let Inside { content: body, packed_anew } = body(first, second, &volatile, &mut unfit);
+    if packed_anew || matches!(&body, Content::Text(template) if template.is_volatile()) {
         free_length(&mut headers);
     }
     let mut recorded = Recorded {
@@ -42,16 +45,19 @@ pub fn learn(request: &str, first: &Answer, second: Option<&Answer>, rules: &Rul
         framing: first.framing,
         headers,
         body,
-        packed_anew: false,
+        packed_anew,
         trailers: end,
     };
     let mut unstable = second.map(|second| unstable(request, &recorded, second, rules)).unwrap_or_default();
     // The comparison has found the same content in both.
     let differ = unstable.len();
     unstable.retain(|difference| difference.kind != DifferenceKind::BodyEncoding);
-    recorded.packed_anew = unstable.len() < differ;
-    if recorded.packed_anew {
+    if unstable.len() < differ {
+        recorded.packed_anew = true;
         free_length(&mut recorded.headers);
+        if let Some(text) = packed_text(first) {
+            recorded.body = Content::Text(Template::literal(&text));
+        }
     }
     let unstable =
         unstable.iter().map(|one| format!("{} {}", one.kind, one.place).trim_end().to_owned()).collect();
@@ -79,89 +85,53 @@ fn unstable(request: &str, recorded: &Recorded, second: &Answer, rules: &Rules) 
     differences
 }
 
-fn lines(
-    own: &[Line],
-    again: Option<&[Line]>,
-    rules: &[&Volatile],
-    unfit: &mut Vec<String>,
-) -> Vec<(Vec<u8>, Template)> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut out = Vec::with_capacity(own.len());
-    for line in own {
-        let key = line_key(&line.name, &line.value);
-        let number = seen.entry(key.clone()).or_default();
-        let partner = again.and_then(|again| {
-            again.iter().filter(|other| line_key(&other.name, &other.value) == key).nth(*number)
-        });
-        *number += 1;
-        out.push((line.name.clone(), value(line, &key, partner, rules, unfit)));
-    }
-    out
+/// A body as it is recorded.
+struct Inside {
+    content: Content,
+    /// Whether the content is what the compressed bytes unpack to.
+    packed_anew: bool,
 }
 
-fn value(
-    line: &Line,
-    key: &str,
-    partner: Option<&Line>,
-    rules: &[&Volatile],
-    unfit: &mut Vec<String>,
-) -> Template {
-    let cookie = key.strip_prefix("set-cookie ");
-    // The rest of a `Set-Cookie`, its attributes, stays under comparison whatever is declared about its value.
-    let (head, own, rest) = cookie.map_or((&[][..], line.value.as_slice(), &[][..]), |_| cookie_parts(line));
-    let rule = rules.iter().find(|rule| match &rule.place {
-        Place::Header(name) => name == key || (cookie.is_some() && name == "set-cookie"),
-        Place::Cookie(name) => cookie == Some(name.as_str()),
-        Place::Json(_) | Place::After(_) | Place::Body => false,
-    });
-    let learned = |own: &[u8], other: Option<&[u8]>| match other {
-        Some(other) if other != own => of_both(own, other),
-        Some(_) | None => Template::literal(own),
-    };
-    let Some(rule) = rule else {
-        let is_date = key == "date" && Shape::HttpDate.is_of(&line.value);
-        if is_date {
-            return Template::volatile(Shape::HttpDate);
-        }
-        return learned(&line.value, partner.map(|partner| partner.value.as_slice()));
-    };
-    let template = if rule.shape.is_of(own) {
-        Template::volatile(rule.shape)
-    } else {
-        unfit.push(format!("{key}: the value does not have the shape `{}` of its rule", rule.shape));
-        Template::literal(own)
-    };
-    let again = partner.map(cookie_parts).map(|(_, _, rest)| rest);
-    let rest = if cookie.is_some() { learned(rest, again) } else { Template::literal(rest) };
-    Template::literal(head).and_all(&template).and_all(&rest)
-}
-
-/// `sid=`, the value, and the attributes.
-fn cookie_parts(line: &Line) -> (&[u8], &[u8], &[u8]) {
-    let end = line.value.iter().position(|byte| *byte == b';').unwrap_or(line.value.len());
-    let (pair, rest) = line.value.split_at(end);
-    let equals = pair.iter().position(|byte| *byte == b'=').map_or(pair.len(), |at| at + 1);
-    let (head, value) = pair.split_at(equals);
-    (head, value, rest)
-}
-
-fn body(first: &Answer, second: Option<&Answer>, rules: &[&Volatile], unfit: &mut Vec<String>) -> Content {
-    let own = content(&first.body);
+fn body(first: &Answer, second: Option<&Answer>, rules: &[&Volatile], unfit: &mut Vec<String>) -> Inside {
+    let plain = |content| Inside { content, packed_anew: false };
     if rules.iter().any(|rule| rule.place == Place::Body) {
-        return Content::Text(Template::volatile(Shape::Any));
+        return plain(Content::Text(Template::volatile(Shape::Any)));
     }
-    let (Content::Text(_), Body::Whole(text)) = (&own, &first.body) else { return own };
+    if let Some(text) = packed_text(first) {
+        let other = second.and_then(packed_text);
+        let template = text_template(&text, other.as_deref(), rules, unfit);
+        // A volatile value changes every compressed byte after it, so only what is in them can be compared.
+        if template.is_volatile() {
+            return Inside { content: Content::Text(template), packed_anew: true };
+        }
+        return plain(content(&first.body));
+    }
+    let own = content(&first.body);
+    let (Content::Text(_), Body::Whole(text)) = (&own, &first.body) else { return plain(own) };
     let other = second.and_then(|second| match &second.body {
         Body::Whole(bytes) => Some(bytes.as_slice()),
         Body::Digest { .. } => None,
     });
-    let template = json(text, other, rules, unfit).unwrap_or_else(|| {
-        let learned = other.filter(|other| other != text).map(|other| of_both(text, other));
+    plain(Content::Text(text_template(text, other, rules, unfit)))
+}
+
+/// The text in a compressed body; nothing when it is not compressed, or not by a coding that is known, or no text.
+fn packed_text(answer: &Answer) -> Option<Vec<u8>> {
+    coding::content(answer).filter(|text| is_text(text))
+}
+
+fn text_template(
+    text: &[u8],
+    other: Option<&[u8]>,
+    rules: &[&Volatile],
+    unfit: &mut Vec<String>,
+) -> Template {
+    json(text, other, rules, unfit).unwrap_or_else(|| {
+        let learned = other.filter(|other| *other != text).map(|other| of_both(text, other));
         rules.iter().fold(learned.unwrap_or_else(|| Template::literal(text)), |template, rule| {
             after(template, rule, unfit)
         })
-    });
-    Content::Text(template)
+    })
 }
 
 /// JSON: a value is volatile by its place.
@@ -184,7 +154,11 @@ fn json(text: &[u8], other: Option<&[u8]>, rules: &[&Volatile], unfit: &mut Vec<
         *number += 1;
         let rule = rules.iter().find(|rule| match &rule.place {
             Place::Json(pointer) => comparison::overlooked::is_below(&value.place, pointer),
-            Place::Header(_) | Place::Cookie(_) | Place::After(_) | Place::Body => false,
+            Place::Header(_)
+            | Place::Cookie(_)
+            | Place::CookieAttribute { .. }
+            | Place::After(_)
+            | Place::Body => false,
         });
         if let Some(rule) = rule {
             // In JSON `any` is any value, and not only any text.

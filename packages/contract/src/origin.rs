@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge_config::without_credentials;
-use http_wire::ReadError;
 use http_wire::answer::{Answer, Line};
+use http_wire::{Events, ReadError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -88,7 +88,13 @@ impl Origin {
         protocol: Protocol,
         patience: Duration,
     ) -> Result<Answer, ReadError> {
-        let late = |_| ReadError::Connection(std::io::ErrorKind::TimedOut.into());
+        let late = |_| {
+            let why = format!(
+                "no whole answer within {} s (a stream of events that does not end has none); give it more with --timeout",
+                patience.as_secs()
+            );
+            ReadError::Connection(std::io::Error::new(std::io::ErrorKind::TimedOut, why))
+        };
         tokio::time::timeout(patience, self.exchange(request, lines, protocol)).await.map_err(late)?
     }
 
@@ -131,7 +137,7 @@ where
         Protocol::Http1 => {
             // A server may answer and close before it has read the whole request: then its answer counts.
             let sent = stream.write_all(&request.bytes(lines)).await;
-            match http_wire::answer(&mut BufReader::new(stream), request.method == "HEAD").await {
+            match read(stream, request.method == "HEAD").await {
                 Err(ReadError::Closed) => Err(sent.map_or_else(ReadError::from, |()| ReadError::Closed)),
                 answer => answer,
             }
@@ -139,9 +145,14 @@ where
         Protocol::Http2 => {
             let kept: Vec<Line> = lines.iter().filter(|line| !is_of_http1(line)).cloned().collect();
             let head = http_wire::h2::request(request.method.as_bytes(), scheme, &request.target, &kept)?;
-            http_wire::h2::answer(stream, head, Bytes::from(request.body.clone())).await
+            http_wire::h2::answer(stream, head, Bytes::from(request.body.clone()), Events::ReadToEnd).await
         }
     }
+}
+
+/// Reads the answer, streams of events too: the patience of the caller limits the wait for their end.
+async fn read<S: AsyncRead + Unpin>(stream: S, is_head: bool) -> Result<Answer, ReadError> {
+    http_wire::answer(&mut BufReader::new(stream), is_head, Events::ReadToEnd).await
 }
 
 /// Headers that HTTP/2 does not have (RFC 9113 §8.2.2).

@@ -46,6 +46,13 @@ pub enum Place {
     Header(String),
     /// The value of a `Set-Cookie`, by the cookie's name.
     Cookie(String),
+    /// The value of one attribute of a `Set-Cookie`, such as the date of `Expires`.
+    CookieAttribute {
+        /// The cookie's name.
+        cookie: String,
+        /// The attribute's name in lower case.
+        attribute: String,
+    },
     /// A value in a JSON body, and those below it; `*` stands for any index or name.
     Json(String),
     /// The word that follows this text in a body.
@@ -169,6 +176,7 @@ struct VolatileText {
     request: Option<String>,
     header: Option<String>,
     cookie: Option<String>,
+    attribute: Option<String>,
     json: Option<String>,
     after: Option<String>,
     body: Option<String>,
@@ -194,10 +202,21 @@ struct AllowedText {
 
 impl VolatileText {
     fn rule(self) -> Result<Volatile, String> {
-        let Self { request, header, cookie, json, after, body, shape } = self;
+        let Self { request, header, cookie, attribute, json, after, body, shape } = self;
         let mut places = Vec::new();
         places.extend(header.map(|name| Place::Header(name.to_ascii_lowercase())));
-        places.extend(cookie.map(Place::Cookie));
+        places.extend(match (cookie, attribute) {
+            (Some(cookie), Some(attribute)) => {
+                Some(Place::CookieAttribute { cookie, attribute: attribute.to_ascii_lowercase() })
+            }
+            (Some(cookie), None) => Some(Place::Cookie(cookie)),
+            (None, None) => None,
+            (None, Some(attribute)) => {
+                return Err(format!(
+                    "volatile: write which cookie has the attribute: `{{ cookie: NAME, attribute: {attribute}, … }}`"
+                ));
+            }
+        });
         places.extend(json.map(pointer).transpose()?.map(Place::Json));
         places.extend(after.map(Place::After));
         // `body: any` names place and shape at once: a body as a whole has no shape to keep.
@@ -280,6 +299,7 @@ mod tests {
             ("volatile: [{ shape: any }]", "names one of"),
             ("volatile: [{ header: a, json: /b, shape: any }]", "names one of"),
             ("volatile: [{ json: b, shape: any }]", "write `/b`"),
+            ("volatile: [{ attribute: expires, shape: any }]", "write which cookie has the attribute"),
             ("ignore: [{ kind: frob }]", "`frob` is not a kind"),
             ("ignore: [{ kind: status, header: a }]", "names one of"),
             ("allow: [{ kind: frob }]", "`frob` is not one of"),

@@ -3,7 +3,7 @@
 //! A golden file goes into a repository. Better one exchange too few than one session of a real person in git: what merely
 //! looks like a credential is refused, with its place, until a rule allows it.
 
-use comparison::compare::json_values;
+use comparison::compare::{coding, json_values};
 use comparison::redact::is_sensitive;
 
 use crate::golden::{Content, Golden};
@@ -118,9 +118,17 @@ pub fn findings(golden: &Golden) -> Vec<Finding> {
         let value = String::from_utf8_lossy(&value.text()).into_owned();
         found.header("answer header", &name, &value);
     }
+    for (name, value) in &golden.answer.trailers {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        found.header("answer trailer", &name, &String::from_utf8_lossy(&value.text()));
+    }
     match &golden.answer.body {
         Content::Text(template) => found.body("answer body", &template.text()),
-        Content::Bytes(bytes) => found.body("answer body", bytes),
+        // What compressed bytes hide is stored with them.
+        Content::Bytes(bytes) => match coding::content(&golden.answer.answer()) {
+            Some(content) => found.body("answer body, unpacked,", &content),
+            None => found.body("answer body", bytes),
+        },
         Content::Digest { .. } => {}
     }
     found.0.sort();

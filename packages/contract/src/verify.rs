@@ -211,7 +211,8 @@ impl Verify {
             }
         };
         let secrets = Secrets::of(&request.target, &lines, &[], &[&reference, &tested]);
-        let secrets = secrets.and(finding::secret_values(&[&reference, &tested]));
+        let readable = [&reference, &tested].map(|answer| finding::readable(answer.clone()));
+        let secrets = secrets.and(finding::secret_values(&[&readable[0], &readable[1]]));
         self.compared(task, &lines, reference, tested, &secrets, &mut outcome).await;
         outcome
     }
@@ -275,6 +276,8 @@ impl Verify {
         }
         (outcome.noise, outcome.ignored) = (open.noise || open.moved, open.ignored);
         outcome.notes = comparison.notes.iter().map(|note| note.as_str()).collect();
+        // People read what is in compressed bodies.
+        let (one, other) = (finding::readable(one), finding::readable(other));
         let shown = |difference| finding::of(difference, &one, &other, &self.redactor, secrets);
         outcome.findings = open.differences.iter().map(shown).collect();
         finding::one_text(&mut outcome.findings, &one, &other, &self.redactor, secrets);

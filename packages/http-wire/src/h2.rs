@@ -10,7 +10,7 @@ use http::{Method, Request, Uri};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
-use super::{MAX_HEAD_BYTES, ReadError, is_stream};
+use super::{Events, MAX_HEAD_BYTES, ReadError, is_stream};
 use crate::answer::{Answer, BodyBuilder, Framing, Line, Version};
 
 /// A request that HTTP/2 can carry. `scheme` is `http` or `https`.
@@ -40,11 +40,16 @@ pub fn request(method: &[u8], scheme: &str, target: &[u8], lines: &[Line]) -> Re
     Ok(request)
 }
 
-/// Sends `request` with its `body` on a new connection.
+/// Sends `request` with its `body` on a new connection. `events` says what is done with a stream of events.
 ///
 /// # Errors
 /// [`ReadError`]: the answer is not whole.
-pub async fn answer<S>(stream: S, request: Request<()>, body: Bytes) -> Result<Answer, ReadError>
+pub async fn answer<S>(
+    stream: S,
+    request: Request<()>,
+    body: Bytes,
+    events: Events,
+) -> Result<Answer, ReadError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -54,13 +59,14 @@ where
     // The task reads and writes for the exchange, and ends with it: a set ends its tasks when it is dropped.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    exchange(sender, request, body).await
+    exchange(sender, request, body, events).await
 }
 
 async fn exchange(
     sender: SendRequest<Bytes>,
     request: Request<()>,
     request_body: Bytes,
+    events: Events,
 ) -> Result<Answer, ReadError> {
     let to_head = request.method() == Method::HEAD;
     let (answer, mut upload) = sender.ready().await?.send_request(request, request_body.is_empty())?;
@@ -76,7 +82,7 @@ async fn exchange(
     let headers: Vec<Line> = head.headers.iter().map(line).collect();
     let status = head.status.as_u16();
     let framing = if to_head || matches!(status, 204 | 304) { Framing::None } else { Framing::Frames };
-    if framing != Framing::None && headers.iter().any(is_stream) {
+    if events == Events::Refuse && framing != Framing::None && headers.iter().any(is_stream) {
         return Err(ReadError::Stream);
     }
     let mut builder = BodyBuilder::default();

@@ -42,9 +42,18 @@ pub enum ReadError {
     /// The connection failed in HTTP/2.
     #[error("the connection failed: {0}")]
     Http2(#[from] ::h2::Error),
-    /// The answer has no end: server-sent events.
+    /// The answer is a stream of events, and the caller refuses these ([`Events::Refuse`]).
     #[error("it is a stream")]
     Stream,
+}
+
+/// What is done with a stream of events (`text/event-stream`), of which the head does not say whether it ever ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events {
+    /// It is refused with [`ReadError::Stream`], for callers that must not wait for one.
+    Refuse,
+    /// It is read to its end like any other body. The caller limits the time; [`answer::READ_BYTES`] limits the size.
+    ReadToEnd,
 }
 
 impl From<TooLarge> for ReadError {
@@ -53,11 +62,15 @@ impl From<TooLarge> for ReadError {
     }
 }
 
-/// Reads the final answer to a request.
+/// Reads the final answer to a request. `events` says what is done with a stream of events.
 ///
 /// # Errors
 /// [`ReadError`]: the answer is not whole.
-pub async fn answer<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> Result<Answer, ReadError> {
+pub async fn answer<R: AsyncBufRead + Unpin>(
+    stream: &mut R,
+    to_head: bool,
+    events: Events,
+) -> Result<Answer, ReadError> {
     for _ in 0..MAX_INTERIM {
         let head = head(stream).await?.ok_or(ReadError::Closed)?;
         let StartLine::Status { minor, status, reason } = head.start else {
@@ -71,7 +84,7 @@ pub async fn answer<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> R
         } else {
             body::framing(&head.lines)?.unwrap_or(Framing::Close)
         };
-        if framing != Framing::None && head.lines.iter().any(is_stream) {
+        if events == Events::Refuse && framing != Framing::None && head.lines.iter().any(is_stream) {
             return Err(ReadError::Stream);
         }
         let mut builder = BodyBuilder::default();
@@ -90,7 +103,7 @@ pub async fn answer<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> R
     Err(ReadError::Malformed("it has too many interim answers"))
 }
 
-/// Whether this line shows that the answer has no end.
+/// Whether this line shows that the answer is a stream of events, which may have no end.
 fn is_stream(line: &Line) -> bool {
     let value = line.value.to_ascii_lowercase();
     line.is("content-type") && value.starts_with(b"text/event-stream")

@@ -8,7 +8,7 @@ fn read(bytes: &[u8], to_head: bool) -> Result<Answer, ReadError> {
     // A small buffer, so that every piece is cut somewhere.
     let mut stream = BufReader::with_capacity(7, bytes);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(answer(&mut stream, to_head))
+    runtime.block_on(answer(&mut stream, to_head, Events::ReadToEnd))
 }
 
 fn line(name: &str, value: &str) -> Line {
@@ -75,8 +75,17 @@ fn half_an_answer_is_an_error() {
     for half in halves {
         assert!(read(half, false).is_err(), "{}", String::from_utf8_lossy(half));
     }
-    let stream = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n";
-    assert!(matches!(read(stream, false), Err(ReadError::Stream)));
+}
+
+#[test]
+fn a_stream_of_events_is_refused_or_read_to_its_end_as_the_caller_chooses() {
+    let bytes = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n";
+    assert_eq!(read(bytes, false).unwrap().body, Body::Whole(b"data: 1\n\n".to_vec()));
+    let half = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n";
+    assert!(matches!(read(half, false), Err(ReadError::Closed)));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let refused = runtime.block_on(answer(&mut BufReader::new(bytes.as_slice()), false, Events::Refuse));
+    assert!(matches!(refused, Err(ReadError::Stream)));
 }
 
 proptest! {

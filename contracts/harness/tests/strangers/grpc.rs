@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use comparison::compare::{compare, trailers};
 use harness::{Edge, Part, Port, eventually};
+use http_wire::Events;
 use http_wire::answer::{Answer, Line};
 
 /// A server of `grpc.health.v1` and `grpc.reflection.v1`, until it is dropped.
@@ -52,7 +53,8 @@ impl Server {
             let stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
             let request =
                 http_wire::h2::request(b"POST", "http", path.as_bytes(), &lines).expect("a request");
-            http_wire::h2::answer(stream, request, Bytes::from(body)).await.expect("a whole answer")
+            let answer = http_wire::h2::answer(stream, request, Bytes::from(body), Events::ReadToEnd);
+            answer.await.expect("a whole answer")
         })
     }
 }

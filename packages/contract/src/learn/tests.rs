@@ -1,4 +1,4 @@
-use http_wire::answer::{Framing, Version};
+use http_wire::answer::{Framing, Line, Version};
 
 use super::*;
 
@@ -43,9 +43,72 @@ fn a_body_that_is_compressed_anew_each_time_is_compared_by_its_content() {
     assert_eq!(header(&learned, 1), "«integer»", "some servers pad what they compress");
     let same = learn("a", &one, Some(&one), &Rules::default());
     assert!(!same.recorded.packed_anew, "another compression would be a difference");
-    let changed = learn("a", &one, Some(&packed("other", 2)), &Rules::default());
-    assert!(!changed.recorded.packed_anew);
-    assert_eq!(changed.unstable.len(), 1, "{:?}", changed.unstable);
+}
+
+#[test]
+fn a_volatile_value_in_a_compressed_body_is_checked_and_the_rest_is_compared_by_place() {
+    let json = |id: &str, price: &str| format!(r#"{{"id":"{id}","price":{price}}}"#);
+    let (one, other) = (packed(&json("00aa00aa", "1.0"), 1), packed(&json("ff00ff00", "1.0"), 2));
+    let rules = Rules::parse("volatile: [{ json: /id, shape: hex 8 }]").unwrap();
+    // Learned from two answers, and declared for one.
+    for learned in [learn("a", &one, Some(&other), &Rules::default()), learn("a", &one, None, &rules)] {
+        assert_eq!(body(&learned), r#"{"id":"«hex 8»","price":1.0}"#);
+        assert_eq!(
+            (header(&learned, 1).as_str(), &learned.unstable, &learned.unfit),
+            ("«integer»", &vec![], &vec![])
+        );
+        let recorded = learned.recorded;
+        let places = |other: &Answer| -> Vec<String> {
+            let found = compare(&recorded.answer(), &recorded.normal(other)).differences;
+            found.iter().map(|one| format!("{} {}", one.kind, one.place)).collect()
+        };
+        assert_eq!((places(&one), places(&other)), (vec![], vec![]));
+        assert_eq!(places(&packed(&json("ff00ff00", "1"), 3)), ["body_format /price"]);
+        assert_eq!(places(&packed(&json("none", "1.0"), 3)), ["body_value /id"]);
+        let mut plain = other.clone();
+        plain.headers.remove(0);
+        plain.body = Body::Whole(json("ff00ff00", "1.0").into_bytes());
+        assert!(
+            places(&plain).contains(&"header_missing content-encoding".to_owned()),
+            "{:?}",
+            places(&plain)
+        );
+    }
+    let unfit = learn("a", &packed(&json("none", "1"), 1), None, &rules);
+    assert_eq!((unfit.unfit.len(), unfit.recorded.packed_anew), (1, false));
+}
+
+#[test]
+fn one_attribute_of_a_cookie_may_be_volatile_and_the_others_stay_compared() {
+    let rules = Rules::parse(
+        "volatile:\n  - { cookie: sid, attribute: Expires, shape: http-date }\n  - { cookie: sid, shape: token }\n",
+    );
+    let rules = rules.unwrap();
+    let cookie = |value: &str| answer(&[("Set-Cookie", value)], "");
+    let one = cookie("sid=a1; expires=Fri, 27 Nov 2026 03:33:39 GMT; Path=/; HttpOnly");
+    let learned = learn("a", &one, None, &rules);
+    assert_eq!(header(&learned, 0), "sid=«token»; expires=«http-date»; Path=/; HttpOnly");
+    let recorded = learned.recorded;
+    let differs =
+        |value: &str| compare(&recorded.answer(), &recorded.normal(&cookie(value))).differences.len();
+    assert_eq!(differs("sid=b2; expires=Sat, 28 Nov 2026 04:00:00 GMT; Path=/; HttpOnly"), 0);
+    for changed in [
+        "sid=b2; expires=tomorrow; Path=/; HttpOnly",
+        "sid=b2; expires=Sat, 28 Nov 2026 04:00:00 GMT; Path=/a; HttpOnly",
+        "sid=b2; Path=/; HttpOnly",
+        "sid=b2; Path=/; expires=Sat, 28 Nov 2026 04:00:00 GMT; HttpOnly",
+    ] {
+        assert_ne!(differs(changed), 0, "{changed}");
+    }
+    let unfit = learn("a", &cookie("sid=a; Expires=0"), None, &rules);
+    let expected = "set-cookie sid; expires: the value does not have the shape `http-date` of its rule";
+    assert_eq!(unfit.unfit, [expected]);
+    // The cookie of another name keeps its date.
+    let other = cookie("theme=dark; Expires=Fri, 27 Nov 2026 03:33:39 GMT");
+    assert_eq!(
+        header(&learn("a", &other, None, &rules), 0),
+        "theme=dark; Expires=Fri, 27 Nov 2026 03:33:39 GMT"
+    );
 }
 
 #[test]

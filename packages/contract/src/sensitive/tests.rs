@@ -66,6 +66,19 @@ fn credentials_and_personal_data_are_found_at_their_places() {
 }
 
 #[test]
+fn what_a_compressed_body_or_a_trailer_hides_is_found() {
+    use std::io::Write as _;
+    let mut file = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    file.write_all(br#"{"mail":"maria@firm.de"}"#).unwrap();
+    let mut packed = golden(&[("Content-Encoding", "gzip")], "");
+    packed.answer.body = content(&Body::Whole(file.finish().unwrap()));
+    assert_eq!(shown(&packed), ["email answer body, unpacked, /mail"]);
+    let mut trailing = golden(&[], "");
+    trailing.answer.trailers = vec![(b"X-Key".to_vec(), Template::literal(b"ghp_0123456789abcdefghij01"))];
+    assert_eq!(shown(&trailing), ["api-token answer trailer x-key"]);
+}
+
+#[test]
 fn what_opens_nothing_is_stored() {
     for harmless in [
         r#"{"email":"demo@example.com","other":"x@a.test"}"#,

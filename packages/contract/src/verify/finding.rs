@@ -1,6 +1,6 @@
 //! One difference, as a person reads it: what differs, from which byte on, and both sides there.
 
-use comparison::compare::{Difference, json_values};
+use comparison::compare::{Difference, coding, json_values};
 use comparison::redact::{Redactor, Secrets, is_sensitive};
 use edge_config::edge::DifferenceKind;
 use http_wire::answer::{Answer, Body, Framing, Version};
@@ -137,6 +137,9 @@ fn start(text: &str) -> String {
 fn first_byte(one: &Body, other: &Body) -> String {
     let (Body::Whole(one), Body::Whole(other)) = (one, other) else { return String::new() };
     let at = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    if at == one.len() && at == other.len() {
+        return String::new();
+    }
     let before = one.get(..at).unwrap_or_default();
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
     let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
@@ -146,6 +149,14 @@ fn first_byte(one: &Body, other: &Body) -> String {
         _ => "",
     };
     format!("byte {} of the body (line {line}, column {column}){ends}", at + 1)
+}
+
+/// The answer with its compressed body unpacked, if that is text.
+pub(super) fn readable(mut answer: Answer) -> Answer {
+    if let Some(text) = coding::content(&answer).filter(|content| crate::golden::is_text(content)) {
+        answer.body = Body::Whole(text);
+    }
+    answer
 }
 
 /// The values of JSON members with the name of a secret, so that no report shows them.
@@ -213,5 +224,6 @@ mod tests {
         assert_eq!(first_byte(&whole("ab\ncd"), &whole("ab\ncx")), "byte 5 of the body (line 2, column 2)");
         let lost = first_byte(&whole("ab\n"), &whole("ab"));
         assert_eq!(lost, "byte 3 of the body (line 1, column 3), where the actual body ends");
+        assert_eq!(first_byte(&whole("ab"), &whole("ab")), "", "it was only compressed in another way");
     }
 }

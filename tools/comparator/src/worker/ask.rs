@@ -10,7 +10,7 @@ use tokio::io::{AsyncWriteExt as _, BufReader};
 
 use crate::answer::Answer;
 use crate::copy::Copy;
-use crate::wire::{self, ReadError};
+use crate::wire::{self, Events, ReadError};
 
 /// The time from the connection to the last byte. A backend that needs longer is not ready for real requests, and a worker
 /// that waits longer is missing for the others.
@@ -33,10 +33,11 @@ pub(super) async fn ask(
             let lines = copy.lines_for(edge, backend);
             let scheme = if place.tls.is_some() { "https" } else { "http" };
             let request = wire::h2::request(copy.method().as_bytes(), scheme, &copy.target, &lines)?;
-            return wire::h2::answer(stream, request, Bytes::new()).await;
+            return wire::h2::answer(stream, request, Bytes::new(), Events::Refuse).await;
         }
         stream.write_all(&copy.bytes_for(edge, backend)).await?;
-        wire::answer(&mut BufReader::new(stream), copy.is_head).await
+        // A worker that waits for the end of a stream is missing for the others.
+        wire::answer(&mut BufReader::new(stream), copy.is_head, Events::Refuse).await
     };
     tokio::time::timeout(PATIENCE, exchange).await.map_err(timed_out)?
 }

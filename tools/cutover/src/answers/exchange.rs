@@ -6,8 +6,8 @@ use std::time::Duration;
 use backend_connection::{Connector, Opened};
 use edge_config::edge::{Backend, BackendTls, Endpoint, Protocol};
 use edge_config::{Edge, without_credentials};
-use http_wire::ReadError;
 use http_wire::answer::Answer;
+use http_wire::{Events, ReadError};
 use tokio::io::{AsyncWriteExt as _, BufReader};
 
 use super::question::Question;
@@ -86,7 +86,8 @@ impl Target {
             let opening = connector.open_at(&self.at, self.tls.as_ref(), Protocol::Http1);
             let Opened { mut stream, is_http2: _ } = opening.await?;
             stream.write_all(&self.bytes(question)).await?;
-            http_wire::answer(&mut BufReader::new(stream), question.method == "HEAD").await
+            let is_head = question.method == "HEAD";
+            http_wire::answer(&mut BufReader::new(stream), is_head, Events::Refuse).await
         };
         let late = |_| ReadError::Connection(std::io::ErrorKind::TimedOut.into());
         tokio::time::timeout(PATIENCE, exchange).await.map_err(late)?
