@@ -11,9 +11,6 @@
 //!
 //! It has a thread and a runtime of its own: a broker that hangs cannot delay a decision.
 
-mod address;
-mod transport;
-
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc as thread;
@@ -23,7 +20,7 @@ use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ExchangeKind};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -32,8 +29,8 @@ use crate::backoff::Backoff;
 use crate::observe::audit::event::Event;
 use crate::observe::audit::sink::{self, Counts, MAX_WAITING, Strangers, Waiting};
 
-use address::Entry;
-pub use address::{Address, BadAddress};
+use broker_connection::Entry;
+pub use broker_connection::{Address, BadAddress};
 
 /// The exchange that events are published to.
 pub const EXCHANGE: &str = "coder.audit";
@@ -179,7 +176,7 @@ impl Publisher {
 async fn connect(address: &Address) -> Result<(Connection, Channel), Trouble> {
     let mut troubles = Vec::new();
     for entry in address.entries()? {
-        let name = address::name(&entry.uri);
+        let name = entry.to_string();
         let trouble = match timeout(CONNECT_WITHIN, Box::pin(connect_to(entry))).await {
             Ok(Ok(ready)) => return Ok(ready),
             Ok(Err(trouble)) => trouble,
@@ -191,8 +188,7 @@ async fn connect(address: &Address) -> Result<(Connection, Channel), Trouble> {
 }
 
 async fn connect_to(entry: Entry) -> Result<(Connection, Channel), Trouble> {
-    let properties = ConnectionProperties::default().with_connection_name("authz-service audit".into());
-    let connection = transport::connect(entry, properties).await?;
+    let connection = entry.connect("authz-service audit").await?;
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     // A queue that exists is used as it is: it may be a quorum queue, or have limits. The question ends its channel when there
     // is none.

@@ -43,11 +43,23 @@ struct TlsFiles {
     pair: Option<(PathBuf, PathBuf)>,
 }
 
-/// One broker, with what its files hold now.
+/// One broker, with what its files hold now. `Debug` and `Display` show its host and port alone.
 #[derive(Clone)]
-pub(super) struct Entry {
+pub struct Entry {
     pub(super) uri: AMQPUri,
     pub(super) tls: Option<Arc<ClientConfig>>,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&name(&self.uri))
+    }
 }
 
 impl fmt::Debug for Address {
@@ -67,7 +79,7 @@ impl fmt::Display for Address {
 }
 
 /// The host and port of `broker`, for messages.
-pub(super) fn name(broker: &AMQPUri) -> String {
+fn name(broker: &AMQPUri) -> String {
     format!("{}:{}", broker.authority.host, broker.authority.port)
 }
 
@@ -157,8 +169,11 @@ impl Address {
         Ok(Self { brokers, password_file, tls })
     }
 
-    /// The brokers, with what the files hold now.
-    pub(super) fn entries(&self) -> Result<Vec<Entry>, BadAddress> {
+    /// The brokers, in the order of the address, with what the files hold now.
+    ///
+    /// # Errors
+    /// [`BadAddress::File`], when a file cannot be used any more.
+    pub fn entries(&self) -> Result<Vec<Entry>, BadAddress> {
         let password = self.password_file.as_deref().map(password).transpose()?;
         let tls = self.tls.as_ref().map(TlsFiles::load).transpose()?.map(Arc::new);
         let entry = |broker: &AMQPUri| {

@@ -31,15 +31,21 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 type Transport = Compat<Box<dyn Duplex>>;
 
-/// Connects and signs in. The caller limits the time.
-pub(super) async fn connect(entry: Entry, properties: ConnectionProperties) -> lapin::Result<Connection> {
-    let Entry { uri, tls } = entry;
-    let runtime = Runtime::new(Own(Tokio::current()));
-    let open = async move |uri: AMQPUri, _: Runtime<Own>| {
-        let stream = open(&uri, tls.clone()).await?;
-        Ok(AsyncTcpStream::Plain(Compat::new(stream)))
-    };
-    Connection::connector(uri, runtime, open, properties).await
+impl Entry {
+    /// Connects and signs in. The broker lists the connection under `name`. The caller limits the time.
+    ///
+    /// # Errors
+    /// The library's error, without the password.
+    pub async fn connect(self, name: &str) -> lapin::Result<Connection> {
+        let Self { uri, tls } = self;
+        let runtime = Runtime::new(Own(Tokio::current()));
+        let open = async move |uri: AMQPUri, _: Runtime<Own>| {
+            let stream = open(&uri, tls.clone()).await?;
+            Ok(AsyncTcpStream::Plain(Compat::new(stream)))
+        };
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        Connection::connector(uri, runtime, open, properties).await
+    }
 }
 
 async fn open(uri: &AMQPUri, tls: Option<Arc<ClientConfig>>) -> io::Result<Box<dyn Duplex>> {

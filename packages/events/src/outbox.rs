@@ -1,0 +1,166 @@
+//! What has to happen after a change, written in the transaction of the change: both happen, or neither.
+//!
+//! A row is delivered by a [`Worker`]; any number of workers of any number of processes may run. A worker *claims* rows: it
+//! takes them for [`LEASE`] and counts an attempt. The number of the attempt is also the proof of the claim, so a worker that
+//! was too slow cannot finish a row that another one has taken over.
+//!
+//! | a row | `processed_at` | `failed_at` | `next_attempt_at` |
+//! |---|---|---|---|
+//! | waits, or waits again after a failure | — | — | when it is due |
+//! | is being delivered | — | — | when the lease ends |
+//! | is delivered | when | — | |
+//! | is dead: refused, or failed [`MAX_ATTEMPTS`] times | — | when; `last_error` says why | |
+
+mod claim;
+mod dead;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
+use tokio::sync::Notify;
+
+use crate::bus::Exchange;
+use crate::envelope::{Envelope, InvalidEvent};
+use crate::moment;
+
+pub use claim::{Item, LEASE, MAX_ATTEMPTS};
+pub use dead::{DeadLetter, MAX_PAGE, dead, purge, revive};
+pub use worker::{Counts, DELIVER_WITHIN, Deliver, Outcome, Worker};
+
+/// The most bytes of a payload. An event has at most 64 KiB, and a message to a person a few.
+pub const MAX_PAYLOAD_BYTES: usize = 128 * 1024;
+
+/// The most bytes of a kind or an idempotency key: what `varchar` columns of older databases take.
+pub const MAX_KEY_BYTES: usize = 255;
+
+/// Writes rows, and wakes the workers of this process.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    clock: Arc<dyn Clock>,
+    wake: Arc<Notify>,
+}
+
+/// A new row.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Which kind of delivery it needs: see [`Deliver::kinds`].
+    pub kind: &'a str,
+    /// The content, as JSON.
+    pub payload: &'a str,
+    /// Names the effect. A second row with the same key is not written, so a repeated request has one effect.
+    pub idempotency_key: &'a str,
+    /// How long to wait before the first attempt.
+    pub delay: Duration,
+}
+
+/// Whether a row was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was.
+    Written,
+    /// There is one with the same key already.
+    AlreadyThere,
+}
+
+/// A row cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// The event is not valid.
+    #[error(transparent)]
+    Event(#[from] InvalidEvent),
+    /// The kind, the key or the payload is too long, or empty.
+    #[error("the {what} of an outbox row has 1 to {max} bytes, not {length}")]
+    Length {
+        /// Which of them.
+        what: &'static str,
+        /// The most bytes.
+        max: usize,
+        /// The bytes that it has.
+        length: usize,
+    },
+    /// The database failed.
+    #[error("the outbox cannot be written: {0}")]
+    Database(#[from] DbErr),
+}
+
+impl Outbox {
+    /// An outbox at the time of `clock`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, wake: Arc::new(Notify::new()) }
+    }
+
+    /// Writes a row in the transaction of the change that it follows from.
+    ///
+    /// # Errors
+    /// [`OutboxError`]. The change must be rolled back then.
+    pub async fn put(&self, change: &DatabaseTransaction, entry: Entry<'_>) -> Result<Put, OutboxError> {
+        let lengths = [
+            ("kind", MAX_KEY_BYTES, entry.kind.len()),
+            ("idempotency key", MAX_KEY_BYTES, entry.idempotency_key.len()),
+            ("payload", MAX_PAYLOAD_BYTES, entry.payload.len()),
+        ];
+        for (what, max, length) in lengths {
+            if length == 0 || length > max {
+                return Err(OutboxError::Length { what, max, length });
+            }
+        }
+        let now = self.clock.now();
+        let values = [
+            moment::id(now).into(),
+            entry.kind.into(),
+            entry.payload.into(),
+            entry.idempotency_key.into(),
+            moment::column(now).into(),
+            moment::column(now.plus(entry.delay)).into(),
+        ];
+        let statement = format!(
+            "INSERT INTO outbox_events (id, kind, payload, idempotency_key, created_at, next_attempt_at) \
+             VALUES ($1, $2, {}, $4, $5, $6) ON CONFLICT (idempotency_key) DO NOTHING",
+            json("$3", change)
+        );
+        let written = change.execute_raw(sql(change, &statement, values)).await?.rows_affected();
+        Ok(if written == 0 { Put::AlreadyThere } else { Put::Written })
+    }
+
+    /// Writes `event`, to be published to `exchange` by a [`crate::relay::Relay`]. Its id is the idempotency key.
+    ///
+    /// # Errors
+    /// [`OutboxError`]. The change must be rolled back then.
+    pub async fn announce(
+        &self,
+        change: &DatabaseTransaction,
+        exchange: Exchange,
+        event: &Envelope,
+    ) -> Result<Put, OutboxError> {
+        let (payload, key) = (event.to_json()?, event.id.to_string());
+        let entry =
+            Entry { kind: exchange.kind(), payload: &payload, idempotency_key: &key, delay: Duration::ZERO };
+        self.put(change, entry).await
+    }
+
+    /// Wakes a worker of this process. Call it after the commit; without it the row is found by the next poll, within
+    /// [`worker::POLL`].
+    pub fn committed(&self) {
+        self.wake.notify_one();
+    }
+}
+
+/// The statement `text` with `values` for the database behind `connection`. Both databases read `$1`.
+pub(crate) fn sql(
+    connection: &impl ConnectionTrait,
+    text: &str,
+    values: impl IntoIterator<Item = sea_orm::Value>,
+) -> Statement {
+    Statement::from_sql_and_values(connection.get_database_backend(), text, values)
+}
+
+/// The parameter `place`, a text, as a value of a JSON column.
+pub(crate) fn json(place: &str, connection: &impl ConnectionTrait) -> String {
+    // SQLite has no such type: the column is a text.
+    let is_postgres = connection.get_database_backend() == DbBackend::Postgres;
+    if is_postgres { format!("CAST({place} AS jsonb)") } else { place.to_owned() }
+}

@@ -1,0 +1,116 @@
+//! The bus over a real RabbitMQ.
+
+use std::sync::Arc;
+
+use broker_connection::Address;
+use events::bus::{Bus, Exchange, Handler, NotPublished, Subscription, Topology};
+use harness::RabbitMq;
+use lapin::options::{BasicGetOptions, BasicPublishOptions};
+use lapin::{BasicProperties, Channel, Connection};
+use tokio::sync::watch;
+
+use crate::fixture::{Effect, Store, clock, event, now};
+
+pub(crate) fn bus(broker: &RabbitMq) -> Bus {
+    let topology: Topology = "test".parse().unwrap();
+    Bus::open(Some(Address::parse(&broker.url()).unwrap()), topology, "test")
+}
+
+pub(crate) fn subscription(pattern: &str) -> Subscription {
+    Subscription {
+        consumer: "consumer".to_owned(),
+        exchange: Exchange::Events,
+        patterns: vec![pattern.parse().unwrap()],
+    }
+}
+
+pub(crate) fn handler(store: &Store) -> Handler<Effect> {
+    Handler { handle: Effect, database: store.database.clone(), clock: Arc::new(clock()) }
+}
+
+async fn channel(broker: &RabbitMq) -> (Connection, Channel) {
+    let entry = Address::parse(&broker.url()).unwrap().entries().unwrap().remove(0);
+    let connection = entry.connect("the test").await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
+}
+
+/// The number of messages in `queue`; none when it is missing.
+async fn waiting(broker: &RabbitMq, queue: &str) -> Option<u32> {
+    let options = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
+    let (connection, channel) = channel(broker).await;
+    let count = channel.queue_declare(queue.into(), options, Default::default()).await.ok();
+    connection.close(200, "done".into()).await.unwrap();
+    count.map(|queue| queue.message_count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_arrive_and_what_cannot_be_handled_is_kept_apart() {
+    let (store, clock) = (Store::sqlite().await, clock());
+    let broker = tokio::task::spawn_blocking(RabbitMq::start).await.unwrap();
+    let bus = bus(&broker);
+    let (stop, stopped) = watch::channel(false);
+    let consume = || tokio::spawn(bus.consume(subscription("test.*.*"), handler(&store), stopped.clone()));
+    let consumer = consume();
+    harness::eventually_async("the queue exists", async || waiting(&broker, "test.consumer").await.is_some())
+        .await;
+    let mut without = event("x", now(&clock));
+    without.data.clear();
+    let mut other = event("other", now(&clock));
+    other.kind = "other.thing.happened".parse().unwrap();
+    for event in
+        [&event("a", now(&clock)), &without, &other, &event("fail", now(&clock)), &event("b", now(&clock))]
+    {
+        bus.publish(Exchange::Events, event).await.unwrap();
+    }
+    let again = event("twice", now(&clock));
+    for _ in 0..2 {
+        bus.publish(Exchange::Events, &again).await.unwrap();
+    }
+    bus.publish(Exchange::Audit, &event("audited", now(&clock))).await.unwrap();
+    let (connection, raw) = channel(&broker).await;
+    let properties = BasicProperties::default();
+    for garbage in [&b"{"[..], b"", &[0xff; 100], b"{\"id\":7}"] {
+        let (exchange, key) = ("test.events".into(), "test.thing.happened".into());
+        let options = BasicPublishOptions::default();
+        raw.basic_publish(exchange, key, options, garbage, properties.clone()).await.unwrap();
+    }
+    harness::eventually_async("all is handled or kept apart", async || {
+        waiting(&broker, "test.dlq").await == Some(6) && waiting(&broker, "test.consumer").await == Some(0)
+    })
+    .await;
+    let expected = ["a", "b", "twice"].map(|what| (what.to_owned(), 1));
+    assert_eq!(store.effects().await, expected.into());
+    let letter = raw.basic_get("test.dlq".into(), BasicGetOptions { no_ack: false }).await.unwrap().unwrap();
+    assert_eq!(letter.delivery.routing_key.as_str(), "test.consumer", "a dead letter names its queue");
+    assert_eq!(waiting(&broker, "test.audit").await, Some(1), "the audit queue keeps its events");
+    // A consumer that ends leaves its queue, and what arrives meanwhile is there for the next.
+    stop.send(true).unwrap();
+    consumer.await.unwrap();
+    bus.publish(Exchange::Events, &event("meanwhile", now(&clock))).await.unwrap();
+    assert_eq!(waiting(&broker, "test.consumer").await, Some(1));
+    stop.send(false).unwrap();
+    let consumer = consume();
+    harness::eventually_async("the next consumer handles it", async || {
+        store.effects().await.contains_key("meanwhile")
+    })
+    .await;
+    stop.send(true).unwrap();
+    consumer.await.unwrap();
+    connection.close(200, "done".into()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreachable_broker_is_named_without_its_password() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = Address::parse(&format!("amqp://edge:s3cret@127.0.0.1:{port}/%2f")).unwrap();
+    let bus = Bus::open(Some(address), Topology::default(), "test");
+    let shown = format!("{bus:?}");
+    for _ in 0..2 {
+        let error = bus.publish(Exchange::Events, &event("a", now(&clock()))).await.unwrap_err();
+        assert!(matches!(error, NotPublished::Unavailable(_)));
+        let error = error.to_string();
+        assert!(error.contains(&port.to_string()) && !error.contains("s3cret"), "{error}");
+    }
+    assert!(!bus.is_reachable().await && !shown.contains("s3cret"), "{shown}");
+}
