@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::backend::GIBIBYTE;
-use crate::load::steady::{self, Plan};
+use crate::load::steady::{self, Ask, Plan};
 use crate::load::{Protocol, measure};
 use crate::progress::Progress;
 use crate::results::{Finding, rounded};
@@ -38,8 +38,7 @@ pub(crate) fn connections(stage: &mut Stage, duration: Duration, progress: &Prog
     let watch = MemoryWatch::begin(target.envoy);
     let seen = steady::run(&Plan {
         address: target.address,
-        path: PATH.to_owned(),
-        token: stage.sessions(1).first().to_owned(),
+        asks: vec![Ask { path: PATH.to_owned(), token: stage.sessions(1).first().to_owned() }],
         rate,
         // Every connection has to be used at least once.
         duration: duration.max(Duration::from_secs_f64(1.2 * f64::from(CONNECTIONS) / rate)),

@@ -45,6 +45,8 @@ pub(crate) struct Counted {
     pub(crate) refused: u64,
     /// The duration in seconds.
     pub(crate) seconds: f64,
+    /// 95th percentile, milliseconds.
+    pub(crate) p95_ms: f64,
     /// 99th percentile, milliseconds.
     pub(crate) p99_ms: f64,
 }

@@ -19,6 +19,7 @@ mod networks;
 mod progress;
 mod report;
 mod results;
+mod services;
 mod sessions;
 mod size;
 mod stage;
@@ -42,7 +43,7 @@ use stage::{PATH, Stage, Tried};
 use variants::{Form, ROWS, Row, Variant};
 
 /// The experiments besides the rows, by name.
-const EXPERIMENTS: [&str; 10] = [
+const EXPERIMENTS: [&str; 11] = [
     "crowd",
     "tail",
     "routes",
@@ -53,6 +54,7 @@ const EXPERIMENTS: [&str; 10] = [
     "connections",
     "streams",
     "bodies",
+    "services",
 ];
 
 /// Rows with a promise are measured twice in each round: on a machine with neighbours, two seconds differ by a tenth, and
@@ -80,6 +82,7 @@ Experiments:
   connections  10,000 open connections at half load
   streams      5,000 open streams, most of which end with their sessions
   bodies       1 GiB up and down, and Envoy's memory meanwhile
+  services     accounts and books of the services against those of the legacy sample, and 10,000 people at once
 
 Examples (make bench BENCH=\"…\"):
   --rounds 3 --only warm,cold,lua_jwt_cached
@@ -217,7 +220,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> Results {
     let duration = Duration::from_secs(arguments.seconds);
     let rounds = usize::from(arguments.rounds);
-    if arguments.wants("connections") || arguments.wants("streams") {
+    if ["connections", "streams", "services"].iter().any(|name| arguments.wants(name)) {
         extremes::allow_open_files();
     }
     let edge = arguments.of.variant();
@@ -306,6 +309,10 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
     }
     if arguments.wants("bodies") {
         results.findings.push(extremes::bodies(&mut stage, progress));
+        keep(&results);
+    }
+    if arguments.wants("services") {
+        results.findings.push(services::services(stage.directory(), few, progress));
         keep(&results);
     }
     results

@@ -88,6 +88,8 @@ fn promises(all: &Value) -> Value {
     least("warm over TLS, of bare Envoy", "/networks/tls/ratio", Some(0.78));
     // HTTP/2 on both sides has a figure and no bound: leases of routes to HTTP/2 are not used before the route is chosen
     // (docs/guard.md), and nothing was promised for them.
+    least("accounts, against the legacy sample", "/services/me/ratio", Some(3.0));
+    least("books, against the legacy sample", "/services/book/ratio", Some(3.0));
     // From the authorizer's own benchmark, if it ran, like the last ones below.
     least("checks a second, against a service that does nothing", "/authorizer/load_ratio", Some(0.8));
     let mut most = |what: &str, pointer: &str, bound: f64| {
@@ -106,6 +108,11 @@ fn promises(all: &Value) -> Value {
     most("p95 over 10,000 connections, ms", "/connections/p95_ms", 100.0);
     most("growth of Envoy for 1 GiB up, MiB", "/bodies/up/envoy_mib_grown", 16.0);
     most("growth of Envoy for 1 GiB down, MiB", "/bodies/down/envoy_mib_grown", 16.0);
+    most("p95 of accounts, 500 concurrent, ms", "/services/me/p95_ms_500", 100.0);
+    most("p95 of books, 500 concurrent, ms", "/services/book/p95_ms_500", 100.0);
+    most("errors of 10,000 people at once", "/services/crowd/errors", 0.001);
+    most("the users service, MiB", "/services/users_mib", 64.0);
+    most("the library service, MiB", "/services/library_mib", 64.0);
     most("a decision, warm session, µs", "/authorizer/decision_us", 20.0);
     most("a decision, warm session, allocations", "/authorizer/decision_allocations", 100.0);
     most("time for a decision, 10 → 100,000 API keys", "/authorizer/api_key_ratio", 1.2);

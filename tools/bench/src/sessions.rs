@@ -18,7 +18,11 @@ pub(crate) struct Sessions {
 impl Sessions {
     /// `count` sessions of one edge; their tokens are also in `file`, one on each line, for wrk.
     pub(crate) fn new(mint: &Mint, count: usize, file: PathBuf) -> Self {
-        let tokens: Vec<String> = (0..count).map(|_| mint.good(0)).collect();
+        Self::of((0..count).map(|_| mint.good(0)).collect(), file)
+    }
+
+    /// The sessions of `tokens`.
+    pub(crate) fn of(tokens: Vec<String>, file: PathBuf) -> Self {
         std::fs::write(&file, tokens.join("\n")).expect("the directory is writable");
         Self { tokens: Arc::new(tokens), file, next: AtomicUsize::new(0) }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::load::steady::{self, Plan, Steady};
+use crate::load::steady::{self, Ask, Plan, Steady};
 use crate::load::{Protocol, measure};
 use crate::progress::Progress;
 use crate::results::{Finding, median, quartiles, rounded};
@@ -86,8 +86,7 @@ pub(crate) fn run(stage: &mut Stage, rounds: usize, duration: Duration, progress
 fn plan(stage: &mut Stage, variant: Variant, rate: f64) -> Plan {
     Plan {
         address: stage.target(variant).address,
-        path: PATH.to_owned(),
-        token: stage.sessions(1).first().to_owned(),
+        asks: vec![Ask { path: PATH.to_owned(), token: stage.sessions(1).first().to_owned() }],
         rate,
         duration: TURN,
         connections: CONNECTIONS,

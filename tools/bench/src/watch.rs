@@ -27,8 +27,17 @@ fn ticks(process: u32) -> f64 {
 
 /// Memory of a process that is in RAM now, MiB.
 pub(crate) fn resident_mib(process: u32) -> f64 {
+    memory_mib(process, "VmRSS:")
+}
+
+/// The most memory of a process that was in RAM since its start, MiB.
+pub(crate) fn peak_mib(process: u32) -> f64 {
+    memory_mib(process, "VmHWM:")
+}
+
+fn memory_mib(process: u32, field: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+    let kib = status.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next());
     kib.and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1024.0
 }
 

@@ -60,6 +60,7 @@ pub(crate) fn run(address: SocketAddr, path: &str, sessions: &Sessions, duration
             requests: latencies.len().try_into().unwrap_or_default(),
             refused,
             seconds,
+            p95_ms: percentile(&latencies, 0.95),
             p99_ms: percentile(&latencies, 0.99),
         }
     })

@@ -18,8 +18,8 @@ end
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    '\n{"requests":%d,"microseconds":%d,"p99_us":%d,"refused":%d,"broken":%d}\n',
-    summary.requests, summary.duration, latency:percentile(99), errors.status,
+    '\n{"requests":%d,"microseconds":%d,"p95_us":%d,"p99_us":%d,"refused":%d,"broken":%d}\n',
+    summary.requests, summary.duration, latency:percentile(95), latency:percentile(99), errors.status,
     errors.connect + errors.read + errors.write + errors.timeout
   ))
 end

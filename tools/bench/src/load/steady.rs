@@ -19,16 +19,23 @@ use super::percentile;
 pub(crate) struct Plan {
     /// The address.
     pub(crate) address: SocketAddr,
-    /// The path.
-    pub(crate) path: String,
-    /// The sessions.
-    pub(crate) token: String,
+    /// What is requested in turn.
+    pub(crate) asks: Vec<Ask>,
     /// Requests per second.
     pub(crate) rate: f64,
     /// The duration.
     pub(crate) duration: Duration,
     /// Open connections: the number of requests that can be in flight at once.
     pub(crate) connections: u32,
+}
+
+/// One request of a plan: a path, and the token of the session that requests it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    /// The path.
+    pub(crate) path: String,
+    /// The token.
+    pub(crate) token: String,
 }
 
 /// The result.
@@ -85,7 +92,9 @@ struct Connection {
 struct Loader {
     epoll: rustix::fd::OwnedFd,
     address: SocketAddr,
-    request: Vec<u8>,
+    /// The bytes of each request, and the number of those that were sent.
+    requests: Vec<Vec<u8>>,
+    sent: usize,
     /// A connection that could not be opened is not counted.
     connections: Vec<Option<Connection>>,
     /// The free ones, the one that has been free for longest first.
@@ -96,16 +105,18 @@ struct Loader {
 
 impl Loader {
     fn new(plan: &Plan) -> Self {
-        let request = format!(
-            "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nCookie: theme=dark; {}={}\r\n\r\n",
-            plan.path,
-            harness::SESSION_COOKIE,
-            plan.token
-        );
+        let request = |ask: &Ask| {
+            let (path, cookie, token) = (&ask.path, harness::SESSION_COOKIE, &ask.token);
+            format!(
+                "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nCookie: theme=dark; {cookie}={token}\r\n\r\n"
+            )
+            .into_bytes()
+        };
         let mut loader = Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).expect("the kernel gives an epoll"),
             address: plan.address,
-            request: request.into_bytes(),
+            requests: plan.asks.iter().map(request).collect(),
+            sent: 0,
             connections: Vec::new(),
             free: VecDeque::new(),
             latencies: Vec::new(),
@@ -181,8 +192,10 @@ impl Loader {
     fn send(&mut self, from: Instant) {
         let Some(at) = self.free.pop_front() else { return };
         let Some(Some(connection)) = self.connections.get_mut(at) else { return };
+        let Some(request) = self.requests.get(self.sent % self.requests.len().max(1)) else { return };
+        self.sent += 1;
         connection.from = Some(from);
-        if connection.stream.write_all(&self.request).is_err() {
+        if connection.stream.write_all(request).is_err() {
             self.failed(at);
         }
     }
@@ -263,7 +276,7 @@ mod tests {
     use std::net::TcpListener;
     use std::time::Duration;
 
-    use super::{Plan, run};
+    use super::{Ask, Plan, run};
 
     /// Answers one connection's requests; the tenth only after `stall`, and the twentieth with `status`.
     fn serve(stall: Duration, status: &'static str) -> std::net::SocketAddr {
@@ -296,8 +309,7 @@ mod tests {
     fn plan(address: std::net::SocketAddr) -> Plan {
         Plan {
             address,
-            path: "/".to_owned(),
-            token: "none".to_owned(),
+            asks: vec![Ask { path: "/".to_owned(), token: "none".to_owned() }],
             rate: 200.0,
             duration: Duration::from_millis(500),
             connections: 1,

@@ -1,4 +1,4 @@
-//! HTTP/1.1 by wrk: one thread, 32 connections, each request of the next session.
+//! HTTP/1.1 by wrk: one thread, 32 connections or more, each request of the next session.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Counted;
 use crate::sessions::Sessions;
 
-const CONNECTIONS: &str = "32";
+const CONNECTIONS: u32 = 32;
 const SCRIPT: &str = include_str!("sessions.lua");
 
 /// Requests `path` as fast as it is answered; `scheme` is `http` or `https`. wrk accepts every certificate.
@@ -23,10 +23,25 @@ pub(crate) fn run(
     sessions: &Sessions,
     duration: Duration,
 ) -> Counted {
+    run_with(CONNECTIONS, scheme, address, path, sessions, duration)
+}
+
+/// The same over `connections`.
+///
+/// # Panics
+/// When wrk is not installed.
+pub(crate) fn run_with(
+    connections: u32,
+    scheme: &str,
+    address: SocketAddr,
+    path: &str,
+    sessions: &Sessions,
+    duration: Duration,
+) -> Counted {
     let script = sessions.file().with_extension("lua");
     std::fs::write(&script, SCRIPT).expect("the directory is writable");
     let output = Command::new("wrk")
-        .args(["-t1", "-c", CONNECTIONS, "-d"])
+        .args(["-t1", "-c", &connections.to_string(), "-d"])
         .arg(format!("{}s", duration.as_secs().max(1)))
         .arg("-s")
         .arg(&script)
@@ -55,6 +70,7 @@ pub(crate) fn run(
         requests: figure("requests"),
         refused: figure("refused") + figure("broken"),
         seconds: seconds("microseconds"),
+        p95_ms: seconds("p95_us") * 1e3,
         p99_ms: seconds("p99_us") * 1e3,
     }
 }
