@@ -25,13 +25,15 @@
 //! | `GET /books/{id}` | a person | 200 the book |
 //! | `PATCH /books/{id}/release`, `PATCH /books/{id}/check`, `POST /books/{old}/renew/{new}` | a bot | 204 |
 //!
-//! Every path of both needs a person: 401 comes before 404. For errors see [`crate::error`].
+//! On both surfaces `GET /open-graph/books/{id}` and `GET /open-graph/books/tags/{kind}/{name}` are pages for previews of
+//! links ([`preview`]). Every other path needs a person: 401 comes before 404. For errors see [`crate::error`].
 
 pub(crate) mod body;
 mod later;
 mod older;
 mod parameters;
 mod path;
+mod preview;
 mod query;
 mod refusals;
 mod view;
@@ -101,10 +103,20 @@ fn later() -> OpenApiRouter<App> {
         .routes(routes!(later::renew))
 }
 
+/// The routes that need no person, on both surfaces.
+fn previews() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(preview::book)).routes(routes!(preview::tag))
+}
+
 /// Returns the OpenAPI documents of the routes. The service has no routes for services.
 #[must_use]
 pub fn documents() -> Documents {
-    Documents::of("library", crate::ABOUT.purpose, later().into_openapi(), OpenApi::default())
+    Documents::of(
+        "library",
+        crate::ABOUT.purpose,
+        later().merge(previews()).into_openapi(),
+        OpenApi::default(),
+    )
 }
 
 /// What the legacy library writes first in every answer.
@@ -131,6 +143,8 @@ pub fn router(books: Books, gate: Gate, surface: Surface, files: Arc<str>) -> Ro
                 .layer(middleware::from_fn_with_state(gate, signed_in_with_expiry));
         }
     }
+    let previews = Router::from(previews()).route("/open-graph/{*rest}", get(preview::other));
+    let routes = routes.merge(previews);
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let books = probed.clone();
         Box::pin(async move { books.reachable().await })

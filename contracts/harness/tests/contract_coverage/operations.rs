@@ -27,6 +27,8 @@ pub(crate) fn of(document: &Value) -> Vec<Operation> {
                     if given.is_null() { example(document, &parameter["schema"], 0) } else { given.clone() };
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 if parameter["in"] == "path" {
+                    // The only byte of an example that a request line cannot carry.
+                    let value = value.replace(' ', "%20");
                     target = target.replace(&format!("{{{name}}}"), &value);
                 } else if parameter["required"] == true {
                     query.push(format!("{name}={value}"));

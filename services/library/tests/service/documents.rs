@@ -22,7 +22,7 @@ async fn a_method_is_answered_exactly_when_it_is_documented() {
     paths.dedup();
     for path in paths {
         for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
-            let target = ["{id}", "{old}", "{new}", "{tag}"]
+            let target = ["{id}", "{old}", "{new}", "{tag}", "{kind}", "{name}"]
                 .iter()
                 .fold(path.clone(), |path, name| path.replace(name, "1"));
             let answer = app.call(Role::BOT, &format!("{method} {target}"), "").await;
@@ -30,5 +30,5 @@ async fn a_method_is_answered_exactly_when_it_is_documented() {
             assert_ne!(answer.status == 405, is_documented, "{method} {path}: {answer:?}");
         }
     }
-    assert_eq!(documented.len(), 14);
+    assert_eq!(documented.len(), 16);
 }

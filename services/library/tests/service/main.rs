@@ -6,5 +6,6 @@ mod app;
 mod documents;
 mod later;
 mod older;
+mod preview;
 mod process;
 mod stores;
