@@ -143,7 +143,10 @@ pub fn router(books: Books, gate: Gate, surface: Surface, files: Arc<str>) -> Ro
                 .layer(middleware::from_fn_with_state(gate, signed_in_with_expiry));
         }
     }
-    let previews = Router::from(previews()).route("/open-graph/{*rest}", get(preview::other));
+    let previews = Router::from(previews());
+    let previews = ["/open-graph", "/open-graph/{*rest}"]
+        .iter()
+        .fold(previews, |previews, path| previews.route(path, get(preview::other)));
     let routes = routes.merge(previews);
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let books = probed.clone();
