@@ -12,6 +12,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness fails a test by panicking")]
 #![expect(clippy::indexing_slicing, reason = "a harness fails a test by panicking")]
 
+mod authenticator;
 pub mod authority;
 mod backend;
 pub mod bridge;
@@ -34,6 +35,7 @@ pub mod wire;
 
 use std::time::Duration;
 
+pub use authenticator::Authenticator;
 pub use backend::{Backend, Seen};
 pub use broker::RabbitMq;
 pub use edge::{Edge, EdgeBuilder, Part};

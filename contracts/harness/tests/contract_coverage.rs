@@ -17,13 +17,15 @@ use serde_json::{Value, json};
 const MOST: &str = "3";
 
 /// One request for each route, by its host.
-const ROUTES: [(&str, &str, &str); 16] = [
+const ROUTES: [(&str, &str, &str); 18] = [
     ("localhost", "POST", "/auth/code"),
     ("localhost", "POST", "/auth/token"),
     ("localhost", "PATCH", "/auth/token"),
     ("localhost", "DELETE", "/auth/token"),
     ("localhost", "GET", "/auth/token"),
     ("localhost", "GET", "/auth/passkeys"),
+    ("localhost", "POST", "/auth/passkey/registration"),
+    ("localhost", "POST", "/auth/passkey/authentication?email=nobody@example.com"),
     ("localhost", "GET", "/users/@me"),
     ("localhost", "POST", "/users"),
     ("localhost", "GET", "/users/@me/likes"),
@@ -100,7 +102,7 @@ fn every_operation_gets_a_documented_answer(edge: &Edge, mint: &Mint, document: 
     let text = std::fs::read_to_string(document).expect("the document is readable");
     let document: Value = serde_saphyr::from_str(&text).expect("the document is YAML");
     let operations = operations::of(&document);
-    assert!(operations.len() >= 22, "{} operations", operations.len());
+    assert!(operations.len() >= 28, "{} operations", operations.len());
     for operations::Operation { method, target, body, statuses } in operations {
         let request = edge.request(&method, &target).token(&mint.good(2));
         let request = match body {

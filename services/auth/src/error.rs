@@ -51,6 +51,15 @@ pub enum Error {
         /// The surface, on which the status depends.
         surface: Surface,
     },
+    /// The person has as many passkeys as are allowed.
+    #[error("too many passkeys")]
+    TooManyPasskeys,
+    /// The id of a passkey is not base64url.
+    #[error("not the id of a passkey")]
+    InvalidCredentialId,
+    /// The person has no such passkey.
+    #[error("no such passkey")]
+    UnknownPasskey,
     /// The caller's role is too low.
     #[error("the role is too low")]
     Forbidden,
@@ -76,6 +85,15 @@ pub enum Error {
     /// The service token could not be signed.
     #[error("the service token could not be signed")]
     ServiceToken(#[source] identity::assertion::SigningFailed),
+    /// The Redis that holds the ceremonies of passkeys failed.
+    #[error("the state of the passkey's ceremony could not be reached")]
+    Ceremony(#[source] std::io::Error),
+    /// A ceremony could not begin.
+    #[error("the passkey's ceremony could not begin")]
+    Passkey(#[source] passki::PasskiError),
+    /// A stored passkey or ceremony could not be written or read.
+    #[error("the stored passkey is not valid")]
+    Stored(#[source] serde_json::Error),
     /// The random number generator failed.
     #[error("the system's random number generator failed")]
     Random,
@@ -106,6 +124,9 @@ impl IntoResponse for Error {
             Self::InvalidToken { surface: Surface::Later } => {
                 (StatusCode::UNAUTHORIZED, "Invalid token".into())
             }
+            Self::TooManyPasskeys => (StatusCode::TOO_MANY_REQUESTS, "Too many created passkey".into()),
+            Self::InvalidCredentialId => (StatusCode::BAD_REQUEST, "Invalid credential id".into()),
+            Self::UnknownPasskey => (StatusCode::NOT_FOUND, "Not found passkey".into()),
             Self::Forbidden => (StatusCode::FORBIDDEN, "Permission denied".into()),
             Self::Store(_)
             | Self::Lookup(_)
@@ -114,6 +135,9 @@ impl IntoResponse for Error {
             | Self::Legacy(_)
             | Self::Signing(_)
             | Self::ServiceToken(_)
+            | Self::Ceremony(_)
+            | Self::Passkey(_)
+            | Self::Stored(_)
             | Self::Random
             | Self::Header(_) => return answer::internal(&self),
         };

@@ -10,6 +10,7 @@
 //! * [`token`]: the two tokens. [`cookie`]: the exact lines that carry them. [`presented`]: the tokens of a
 //!   request.
 //! * [`session`]: the stored session; refresh and logout. [`revocation`]: the file for the edge.
+//! * [`passkey`]: passkeys, the other way to sign in.
 //! * [`legacy`]: sessions of the legacy backend, which a refresh exchanges.
 //! * [`service_token`]: tokens for services, in exchange for a signed assertion.
 //! * [`people`]: account lookups at the users service.
@@ -24,6 +25,7 @@ mod exchange;
 pub mod legacy;
 pub mod mail;
 pub mod migrations;
+pub mod passkey;
 pub mod people;
 pub mod presented;
 pub mod revocation;
@@ -48,6 +50,8 @@ use crate::code::shared::SharedCodes;
 use crate::cookie::CookieLines;
 use crate::legacy::LegacySessions;
 use crate::mail::Mailbox;
+use crate::passkey::Passkeys;
+use crate::passkey::ceremony::Ceremonies;
 use crate::people::People;
 use crate::revocation::Revocations;
 use crate::routes::App;
@@ -156,8 +160,12 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
                 .map_err(|error| StartError::File(error.to_string()))?
         }
     };
+    let ceremonies = Ceremonies::new(database.clone(), settings.redis_url.as_deref(), Arc::clone(&clock))
+        .map_err(|error| StartError::File(error.to_string()))?;
+    let passkeys = Passkeys::new(&settings.passkeys, database.clone(), ceremonies, Arc::clone(&clock));
     Ok(App {
         service_tokens,
+        passkeys,
         legacy,
         clock: Arc::clone(&clock),
         codes: Codes::new(database, shared_codes(settings)?, Arc::clone(&clock)),
@@ -211,6 +219,9 @@ async fn keep_house(app: App) {
             && let Err(error) = tokens.throw_away_expired().await
         {
             tracing::warn!(error = %kit::answer::Chain(&error), "cannot delete expired assertions");
+        }
+        if let Err(error) = app.passkeys.throw_away_expired().await {
+            tracing::warn!(error = %kit::answer::Chain(&error), "cannot delete expired ceremonies of passkeys");
         }
         if let Err(error) = app.codes.throw_away_expired().await {
             tracing::warn!(error = %kit::answer::Chain(&error), "cannot delete expired codes");

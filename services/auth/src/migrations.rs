@@ -22,6 +22,7 @@ impl MigratorTrait for Steps {
             Box::new(ClientAssertions),
             Box::new(SessionFamilies),
             Box::new(CodePauses),
+            Box::new(Passkeys),
         ]
     }
 
@@ -167,5 +168,53 @@ impl MigrationTrait for CodePauses {
         manager.create_table(pauses).await?;
         let (name, table) = ("auth_code_pauses_forgotten_at", "auth_code_pauses");
         manager.create_index(Index::create().name(name).table(table).col("forgotten_at").to_owned()).await
+    }
+}
+
+/// Adds the passkeys, as the table of that name has them elsewhere, and their ceremonies. A restored dump may have the table.
+struct Passkeys;
+
+impl MigrationName for Passkeys {
+    fn name(&self) -> &'static str {
+        "0005_passkeys"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Passkeys {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let passkeys = Table::create()
+            .table("passkeys")
+            .if_not_exists()
+            .col(ColumnDef::new("credential_id").blob().not_null().primary_key())
+            .col(ColumnDef::new("user_id").uuid().not_null())
+            .col(ColumnDef::new("aaguid").uuid().not_null())
+            .col(ColumnDef::new("credential").blob().not_null())
+            .col(ColumnDef::new("created_at").timestamp_with_time_zone().not_null())
+            .to_owned();
+        manager.create_table(passkeys).await?;
+        let person = Index::create()
+            .name("idx_passkeys_user_id")
+            .table("passkeys")
+            .col("user_id")
+            .if_not_exists()
+            .to_owned();
+        manager.create_index(person).await?;
+        let ceremonies = Table::create()
+            .table("auth_passkey_ceremonies")
+            .col(ColumnDef::new("id").uuid().not_null().primary_key())
+            .col(ColumnDef::new("owner").string().not_null())
+            .col(ColumnDef::new("state").text().not_null())
+            .col(ColumnDef::new("expires_at").big_integer().not_null())
+            .to_owned();
+        manager.create_table(ceremonies).await?;
+        for (name, column) in [
+            ("auth_passkey_ceremonies_owner", "owner"),
+            ("auth_passkey_ceremonies_expires_at", "expires_at"),
+        ] {
+            let index = Index::create().name(name).table("auth_passkey_ceremonies").col(column).to_owned();
+            manager.create_index(index).await?;
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use identity::assertion::{Signer, SigningFailed};
 use identity::{Caller, Role, ServiceName};
 use kit::{SubjectId, TenantId};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::escape;
 use crate::token::Holder;
@@ -44,12 +45,21 @@ impl fmt::Debug for People {
     }
 }
 
-/// The fields of an account that this service reads.
+/// The fields of an account that every sign-in needs.
 #[derive(Deserialize)]
 struct Account {
     id: SubjectId,
     role: Role,
     tenant_id: Option<TenantId>,
+}
+
+/// How an account is shown to its owner, by an authenticator that asks which account to use.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Profile {
+    /// The e-mail address.
+    pub email: String,
+    /// The displayed name.
+    pub name: String,
 }
 
 /// The lookup failed. This does not mean that the account does not exist.
@@ -111,7 +121,23 @@ impl People {
         self.look_up(&format!("/{id}")).await
     }
 
+    /// Finds how the account with this id is shown.
+    ///
+    /// # Errors
+    /// [`LookupFailed`].
+    pub async fn profile(&self, id: SubjectId) -> Result<Option<Profile>, LookupFailed> {
+        self.read(&format!("/{id}")).await
+    }
+
     async fn look_up(&self, whom: &str) -> Result<Option<Holder>, LookupFailed> {
+        let account: Option<Account> = self.read(whom).await?;
+        let holder = |Account { id, role, tenant_id }| {
+            tenant_id.map(|tenant| Holder { subject: id, tenant, role })
+        };
+        Ok(account.and_then(holder))
+    }
+
+    async fn read<T: DeserializeOwned>(&self, whom: &str) -> Result<Option<T>, LookupFailed> {
         let Inner { client, url, edge, me, signer, clock } = &*self.0;
         let introduction = signer.sign(me, edge, clock.now())?;
         let mut answer = client
@@ -133,8 +159,6 @@ impl People {
             }
             bytes.extend_from_slice(&chunk);
         }
-        let Account { id, role, tenant_id } =
-            serde_json::from_slice(&bytes).map_err(|e| LookupFailed::Answer(e.to_string()))?;
-        Ok(tenant_id.map(|tenant| Holder { subject: id, tenant, role }))
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| LookupFailed::Answer(e.to_string()))
     }
 }

@@ -8,6 +8,7 @@
 //! | `GET /auth/token[?role=N]` | a person | 200 and the person's identity · 401 · 403 · 404 (older: no such person) |
 //! | `PATCH /auth/token` | a client with both cookies | 201 and two new cookies · 401 · 429 when a person does it too often |
 //! | `DELETE /auth/token` | a client with a cookie | 204 and clearing cookies · 401 (older: 400) |
+//! | `GET /auth/passkeys` … | a person, or a client with a passkey | [`passkeys`] (later surface) |
 //! | `POST /_/auth/service-token` | a service with its assertion | 200 and a token · 400 · 401 (RFC 6749 §5.2); 404 without `EDGE_FILE` |
 //!
 //! Every other path is 404. Refresh and logout also serve people whose access token has expired, which the
@@ -17,6 +18,8 @@
 //! person only, and `role` looks the person up, as the legacy backend did. On these routes the service verifies the
 //! tokens itself, and the signed identity plays
 //! no part.
+
+mod passkeys;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -48,6 +51,7 @@ use crate::error::Error;
 use crate::exchange::exchange;
 use crate::legacy::{LegacyPair, LegacySessions, SignedOut, written};
 use crate::mail::Mailbox;
+use crate::passkey::Passkeys;
 use crate::people::People;
 use crate::presented::{Presented, is_pair, meant};
 use crate::service_token::{Granted, Refusal, RefusedToken, ServiceTokens, TokenRequest};
@@ -62,6 +66,7 @@ pub struct App {
     pub(crate) sessions: Sessions,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) people: People,
+    pub(crate) passkeys: Passkeys,
     pub(crate) mailbox: Mailbox,
     pub(crate) cookies: CookieLines,
     pub(crate) surface: Surface,
@@ -95,7 +100,7 @@ impl FromRef<App> for Gate {
     }
 }
 
-/// The routes for clients.
+/// The routes for clients of every generation.
 fn for_clients() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(request_code)).routes(routes!(login, check, refresh, logout))
 }
@@ -108,7 +113,8 @@ fn for_services() -> OpenApiRouter<App> {
 /// Returns the OpenAPI documents of the routes, as the later surface answers them.
 #[must_use]
 pub fn documents() -> Documents {
-    let (public, internal) = (for_clients().into_openapi(), for_services().into_openapi());
+    let public = for_clients().merge(passkeys::routes()).into_openapi();
+    let internal = for_services().into_openapi();
     Documents::of("auth", crate::ABOUT.purpose, public, internal)
 }
 
@@ -118,6 +124,10 @@ pub fn router(app: App) -> Router {
     let sessions = app.sessions.clone();
     let service_token = app.service_tokens.is_some();
     let mut routes: Router<App> = for_clients().into();
+    // The legacy backend has no passkeys, and answers these paths with 404.
+    if app.surface == Surface::Later {
+        routes = routes.merge(Router::from(passkeys::routes()));
+    }
     if service_token {
         routes = routes.merge(Router::from(for_services()));
     }

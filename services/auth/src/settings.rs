@@ -1,5 +1,7 @@
 //! The settings of the service, read from its environment.
 
+pub mod passkeys;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +11,8 @@ use kit::generation::Surface;
 use kit::settings::{
     CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable, database_url,
 };
+
+use passkeys::{PASSKEY_ORIGINS, PASSKEY_RP_ID, RelyingParty};
 
 /// The address to listen on.
 pub const AUTH_ADDRESS: Variable = Variable {
@@ -156,6 +160,8 @@ pub const VARIABLES: &[Variable] = &[
     AUTH_SURFACE,
     AUTH_COOKIES,
     SESSION_MAX_DAYS,
+    PASSKEY_RP_ID,
+    PASSKEY_ORIGINS,
     LEGACY_SESSIONS_REDIS,
     LEGACY_SESSIONS_PREFIX,
     LEGACY_CODES_PREFIX,
@@ -236,6 +242,8 @@ pub struct Settings {
     pub cookies: Surface,
     /// The longest duration of a sign-in, however often it is refreshed.
     pub session_max_age: Duration,
+    /// Where passkeys are valid.
+    pub passkeys: RelyingParty,
     /// How sessions of the legacy backend are exchanged, if they are.
     pub legacy: Option<Legacy>,
     /// The form of sessions that begin or are refreshed here.
@@ -265,6 +273,7 @@ impl fmt::Debug for Settings {
             .field("surface", &self.surface)
             .field("cookies", &self.cookies)
             .field("session_max_age", &self.session_max_age)
+            .field("passkeys", &self.passkeys)
             .field("legacy", &self.legacy)
             .field("sessions", &self.sessions)
             .field("shared_codes", &self.shared_codes)
@@ -284,10 +293,12 @@ impl Settings {
     /// All faults at once.
     pub fn read(mut reader: Reader) -> Result<Self, Faults> {
         let surface = reader.parsed(&AUTH_SURFACE).unwrap_or_default();
+        let root_domain = reader.checked(&ROOT_DOMAIN, check_domain);
         let settings = Self {
             address: reader.address(&AUTH_ADDRESS),
             service_edge_url: reader.checked(&SERVICE_EDGE_URL, check_url).trim_end_matches('/').to_owned(),
-            root_domain: reader.checked(&ROOT_DOMAIN, check_domain),
+            passkeys: RelyingParty::read(&mut reader, &root_domain),
+            root_domain,
             issuer: reader.text(&TOKEN_ISSUER),
             audience: reader.text(&TOKEN_AUDIENCE),
             surface,

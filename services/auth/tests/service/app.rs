@@ -19,6 +19,7 @@ use kit::testing::{START, TENANT, TestEdge, TestHome, Wire};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use auth::settings::passkeys::RelyingParty;
 use auth::settings::{SessionForm, Settings};
 
 pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
@@ -61,6 +62,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content_type: Option<String>,
     pub(crate) expires: Option<String>,
+    /// The id of a passkey's ceremony.
+    pub(crate) ceremony: Option<String>,
     pub(crate) cookies: Vec<String>,
     pub(crate) body: String,
 }
@@ -68,7 +71,8 @@ pub(crate) struct Answer {
 impl Answer {
     /// An error answer: bare text without a content type, and no cookies.
     pub(crate) fn text(status: u16, body: &str) -> Self {
-        Self { status, content_type: None, expires: None, cookies: Vec::new(), body: body.to_owned() }
+        let (content_type, expires, ceremony, cookies) = (None, None, None, Vec::new());
+        Self { status, content_type, expires, ceremony, cookies, body: body.to_owned() }
     }
 
     /// Returns the two tokens of the `Set-Cookie` lines.
@@ -115,6 +119,7 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         surface: Surface::Later,
         cookies: Surface::Later,
         session_max_age: std::time::Duration::from_secs(30 * 86_400),
+        passkeys: RelyingParty::of("dev-domain.test"),
         home,
         database_url,
         shared_codes: None,
@@ -177,6 +182,10 @@ impl TestApp {
             status,
             content_type: headers.get("content-type").map(text),
             expires: headers.get("x-madome-access-token-expires").map(text),
+            ceremony: ["registration", "authentication"]
+                .iter()
+                .find_map(|kind| headers.get(format!("x-madome-passkey-{kind}-id")))
+                .map(text),
             cookies: headers.get_all("set-cookie").iter().map(text).collect(),
             body: String::from_utf8(body.to_vec()).unwrap(),
         }

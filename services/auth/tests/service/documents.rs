@@ -16,7 +16,8 @@ fn the_openapi_documents_are_what_the_routes_say() {
 async fn a_method_is_answered_exactly_when_it_is_documented() {
     let app = TestApp::new().await;
     let documented = operations(&auth::routes::documents().public);
-    for path in ["/auth/code", "/auth/token"] {
+    let passkeys = ["/auth/passkeys", "/auth/passkey/registration", "/auth/passkey/authentication"];
+    for path in [&["/auth/code", "/auth/token"][..], &passkeys].concat() {
         for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
             let answer = app.call(&format!("{method} {path}"), &[], "").await;
             let is_absent = answer == Answer::text(404, "Not found");
@@ -24,5 +25,6 @@ async fn a_method_is_answered_exactly_when_it_is_documented() {
             assert_ne!(is_absent, is_documented, "{method} {path}: {answer:?}");
         }
     }
-    assert_eq!(documented.len(), 5, "every documented path is tried above: {documented:?}");
+    assert!(documented.contains(&("DELETE", "/auth/passkeys/{credential_id}".to_owned())));
+    assert_eq!(documented.len(), 11, "every other documented path is tried above: {documented:?}");
 }

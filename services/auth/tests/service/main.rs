@@ -14,6 +14,8 @@ mod families;
 mod floods;
 mod forged;
 mod generations;
+mod passkeys;
+mod passkeys_refused;
 mod process;
 mod service_tokens;
 mod sessions;

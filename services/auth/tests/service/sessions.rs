@@ -29,6 +29,7 @@ async fn a_login_answers_with_two_cookies_and_the_expiry() {
             status: 201,
             content_type: None,
             expires: Some((now + 14_400).to_string()),
+            ceremony: None,
             cookies: vec![
                 format!(
                     "madome_access_token={access}; Domain=dev-domain.test; Max-Age=604800; Path=/; SameSite=Lax; \
@@ -70,6 +71,7 @@ async fn a_check_names_the_signed_in_person() {
         status: 200,
         content_type: Some("application/json".to_owned()),
         expires: Some(exp.to_string()),
+        ceremony: None,
         cookies: Vec::new(),
         body: format!(r#"{{"user_id":"{BOT}","user_role":2,"access_token_exp":{exp}}}"#),
     };

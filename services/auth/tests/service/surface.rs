@@ -17,7 +17,11 @@ async fn paths_and_methods_match_byte_for_byte() {
         "PUT /auth/token",
         "OPTIONS /auth/token",
         "OPTIONS /auth/code",
-        "GET /auth/passkeys",
+        "GET /auth/passkey",
+        "GET /auth/passkeys/",
+        "PUT /auth/passkeys",
+        "GET /auth/passkey/registration",
+        "DELETE /auth/passkey/authentication",
         "GET /",
     ];
     for line in lines {
