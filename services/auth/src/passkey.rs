@@ -132,7 +132,7 @@ impl Passkeys {
     ) -> Result<(), Error> {
         let state = self.ceremonies.take(&Owner::Registration(person.0), id).await?;
         let state: RegistrationState = decode(state.ok_or(Error::Unauthorized)?.as_bytes())?;
-        let passkey = self.party.finish_passkey_registration(answer, &state).map_err(refused)?;
+        let passkey = self.party.finish_passkey_registration(answer, &state).map_err(|error| refused(&error))?;
         if !is_usable(&passkey) {
             return Err(Error::Unauthorized);
         }
@@ -200,7 +200,7 @@ impl Passkeys {
                 let person = SubjectId(row.user_id);
                 tracing::warn!(%person, "the signature counter of a passkey did not grow: a copy of it may exist");
             }
-            refused(error)
+            refused(&error)
         })?;
         let is_of_another = result.user_handle.is_some_and(|handle| handle != row.user_id.as_bytes());
         if is_of_another {
@@ -296,7 +296,7 @@ fn identifier(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Logs why an answer is not accepted. The client reads only that it is not.
-fn refused(error: PasskiError) -> Error {
+fn refused(error: &PasskiError) -> Error {
     let reason: String = error.to_string().chars().take(MAX_REASON_CHARS).collect();
     tracing::info!(reason, "a passkey was not accepted");
     Error::Unauthorized
