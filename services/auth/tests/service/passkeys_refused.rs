@@ -14,8 +14,10 @@ async fn with_passkey(app: &TestApp, email: &str) -> (Pair, Authenticator) {
     (pair, device)
 }
 
-/// Every way in which an answer does not fit, by its name.
-fn wrong_answers() -> Vec<(&'static str, fn(&mut Authenticator))> {
+/// A way in which an answer does not fit: what it is called, and what makes it so.
+type Wrong = (&'static str, fn(&mut Authenticator));
+
+fn wrong_answers() -> Vec<Wrong> {
     vec![
         ("another origin", |device| device.origin = "https://evil.test".to_owned()),
         ("a page below the domain that is not listed", |device| {
