@@ -143,7 +143,8 @@ impl Authenticator {
     fn client_data(&self, asked: &Value, kind: &str) -> String {
         let challenge = self.challenge.clone().map_or_else(|| asked["challenge"].clone(), Value::from);
         let kind = self.kind.as_deref().unwrap_or(kind);
-        json!({ "type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": false }).to_string()
+        json!({ "type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": false })
+            .to_string()
     }
 
     fn authenticator_data(&self, domain: &str, more: u8) -> Vec<u8> {

@@ -46,7 +46,8 @@ fn a_passkey_is_registered_by_a_person_and_signs_in_through_the_edge() {
     let token = signed_in_with_a_code(&edge);
     let mut device = Authenticator::new("https://dev-domain.test");
 
-    let (options, id) = begun(&edge.request("POST", "/auth/passkey/registration").token(&token).send(), "registration");
+    let (options, id) =
+        begun(&edge.request("POST", "/auth/passkey/registration").token(&token).send(), "registration");
     let new = device.create(&options).expect("a new passkey").to_string();
     let target = format!("/auth/passkey/registration?registration-id={id}");
     assert_eq!(edge.request("PATCH", &target).token(&token).body(&new).send().status, 201);

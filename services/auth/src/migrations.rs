@@ -208,10 +208,9 @@ impl MigrationTrait for Passkeys {
             .col(ColumnDef::new("expires_at").big_integer().not_null())
             .to_owned();
         manager.create_table(ceremonies).await?;
-        for (name, column) in [
-            ("auth_passkey_ceremonies_owner", "owner"),
-            ("auth_passkey_ceremonies_expires_at", "expires_at"),
-        ] {
+        for (name, column) in
+            [("auth_passkey_ceremonies_owner", "owner"), ("auth_passkey_ceremonies_expires_at", "expires_at")]
+        {
             let index = Index::create().name(name).table("auth_passkey_ceremonies").col(column).to_owned();
             manager.create_index(index).await?;
         }

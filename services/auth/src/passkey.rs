@@ -132,7 +132,8 @@ impl Passkeys {
     ) -> Result<(), Error> {
         let state = self.ceremonies.take(&Owner::Registration(person.0), id).await?;
         let state: RegistrationState = decode(state.ok_or(Error::Unauthorized)?.as_bytes())?;
-        let passkey = self.party.finish_passkey_registration(answer, &state).map_err(|error| refused(&error))?;
+        let passkey =
+            self.party.finish_passkey_registration(answer, &state).map_err(|error| refused(&error))?;
         if !is_usable(&passkey) {
             return Err(Error::Unauthorized);
         }

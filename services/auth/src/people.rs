@@ -131,9 +131,8 @@ impl People {
 
     async fn look_up(&self, whom: &str) -> Result<Option<Holder>, LookupFailed> {
         let account: Option<Account> = self.read(whom).await?;
-        let holder = |Account { id, role, tenant_id }| {
-            tenant_id.map(|tenant| Holder { subject: id, tenant, role })
-        };
+        let holder =
+            |Account { id, role, tenant_id }| tenant_id.map(|tenant| Holder { subject: id, tenant, role });
         Ok(account.and_then(holder))
     }
 

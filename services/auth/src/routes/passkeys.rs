@@ -213,7 +213,8 @@ fn ceremony(uri: &Uri, name: &str) -> Result<Uuid, Error> {
 
 /// Reads a parameter of the query.
 fn parameter(uri: &Uri, name: &str) -> Result<String, Error> {
-    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map(|Query(pairs)| pairs).unwrap_or_default();
+    let pairs =
+        Query::<Vec<(String, String)>>::try_from_uri(uri).map(|Query(pairs)| pairs).unwrap_or_default();
     let found = pairs.into_iter().find(|(key, _)| key == name);
     found.map(|(_, value)| value).ok_or_else(|| Error::Invalid(format!("the query has no `{name}`")))
 }

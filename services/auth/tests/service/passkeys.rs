@@ -174,7 +174,8 @@ async fn the_options_are_those_of_this_domain_and_name_the_passkeys_of_the_perso
     assert_eq!(options["userVerification"], "required");
     let allowed = options["allowCredentials"].as_array().unwrap();
     assert_eq!((allowed.len(), &allowed[0]["id"]), (1, &json!(device.id_text())));
-    let challenges = [&begun.options, &app.begun_sign_in(EMAIL).await.options].map(|o| o["publicKey"]["challenge"].clone());
+    let challenges = [&begun.options, &app.begun_sign_in(EMAIL).await.options]
+        .map(|o| o["publicKey"]["challenge"].clone());
     assert_ne!(challenges[0], challenges[1]);
     assert!(challenges[0].as_str().unwrap().len() >= 43, "32 random bytes");
 }

@@ -73,7 +73,8 @@ async fn an_answer_that_does_not_fit_signs_nobody_in() {
         device.kind = None;
         let begun = app.begun_sign_in(EMAIL).await;
         let mut answer = device.get(&begun.options);
-        answer["response"]["signature"] = Authenticator::new(ORIGIN).get(&begun.options)["response"]["signature"].clone();
+        answer["response"]["signature"] =
+            Authenticator::new(ORIGIN).get(&begun.options)["response"]["signature"].clone();
         assert_eq!(app.finish_sign_in(EMAIL, &begun.id, &answer).await, unauthorized(), "another key");
         let begun = app.begun_sign_in(EMAIL).await;
         let mut answer = device.get(&begun.options);
@@ -139,7 +140,11 @@ async fn a_ceremony_expires_after_two_minutes() {
         let answer = device.get(&begun.options);
         assert_eq!(app.finish_sign_in(EMAIL, &begun.id, &answer).await.status, expected, "{seconds}");
         let answer = Authenticator::new(ORIGIN).create(&registration.options).unwrap();
-        assert_eq!(app.finish_registration(&pair, &registration.id, &answer).await.status, expected, "{seconds}");
+        assert_eq!(
+            app.finish_registration(&pair, &registration.id, &answer).await.status,
+            expected,
+            "{seconds}"
+        );
     }
 }
 
@@ -154,7 +159,11 @@ async fn a_counter_that_does_not_grow_is_a_copy_of_the_passkey() {
             assert_eq!(app.sign_in(EMAIL, &mut device).await, unauthorized(), "{} after 10", counter + 1);
         }
         device.counter = None;
-        assert_eq!(app.sign_in(EMAIL, &mut device).await, unauthorized(), "a device that has counted goes on counting");
+        assert_eq!(
+            app.sign_in(EMAIL, &mut device).await,
+            unauthorized(),
+            "a device that has counted goes on counting"
+        );
         device.counter = Some(10);
         assert_eq!(app.sign_in(EMAIL, &mut device).await.status, 201, "11");
     })
@@ -224,7 +233,8 @@ async fn hostile_bytes_get_the_contracts_answer() {
         assert_eq!(status, if id.contains('/') { 404 } else { 400 }, "{id}");
     }
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
-    let bodies = ["", "{", "null", "[]", "{}", "{\"rawId\":1}", "\u{0}", &deep, "{\"rawId\":\"AA\",\"response\":{}}"];
+    let bodies =
+        ["", "{", "null", "[]", "{}", "{\"rawId\":1}", "\u{0}", &deep, "{\"rawId\":\"AA\",\"response\":{}}"];
     for body in bodies {
         let begun = app.begun_sign_in(EMAIL).await;
         let path = format!("PATCH /auth/passkey/authentication?authentication-id={}&email={EMAIL}", begun.id);
@@ -259,7 +269,11 @@ async fn hostile_bytes_get_the_contracts_answer() {
         let begun = app.begun_sign_in(EMAIL).await;
         let mut answer = device.get(&begun.options);
         answer["rawId"] = json!(rubbish);
-        assert_eq!(app.finish_sign_in(EMAIL, &begun.id, &answer).await, unauthorized(), "rawId: {rubbish:.20}");
+        assert_eq!(
+            app.finish_sign_in(EMAIL, &begun.id, &answer).await,
+            unauthorized(),
+            "rawId: {rubbish:.20}"
+        );
     }
     assert_eq!(app.sign_in(EMAIL, &mut device).await.status, 201);
 }
