@@ -7,6 +7,12 @@
 mod app;
 #[path = "strangers/grpc.rs"]
 mod grpc;
+#[path = "strangers/grpc_client.rs"]
+mod grpc_client;
+#[path = "strangers/request_sets.rs"]
+mod request_sets;
+#[path = "strangers/signed_store.rs"]
+mod signed_store;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +21,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use app::App;
-use harness::{Edge, repository};
+use harness::{Edge, EdgeBuilder, repository};
 
 /// What a visitor and a program ask of a package index.
 const REQUESTS: &str = "GET {{app}}/
@@ -55,6 +61,10 @@ fn contract(place: &Path, arguments: &[&str]) -> String {
 
 /// An edge that marks no request: an application that shows its requests would show the marks.
 fn edge_before(app: &App) -> Edge {
+    edge_file_before(app).start()
+}
+
+fn edge_file_before(app: &App) -> EdgeBuilder {
     Edge::dev()
         .replace("  gateway: x-madome-gw\n  public: x-madome-public\n", "")
         .replace("hosts:\n", "hosts:\n  app: { listener: public, names: [app.test] }\n")
@@ -65,7 +75,6 @@ fn edge_before(app: &App) -> Edge {
         )
         .replace("timeout_ms: 200", "timeout_ms: 2000")
         .every_backend(app.address())
-        .start()
 }
 
 /// Records `requests` (a path) from `app`, and compares the edge with it in three ways: side by side, with what was recorded

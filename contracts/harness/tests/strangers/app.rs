@@ -41,7 +41,17 @@ impl App {
         command.env("HOME", place).env("PYTHONDONTWRITEBYTECODE", "1");
         // The object store takes buckets from the path, whatever the host is.
         command.env("S3_IGNORE_SUBDOMAIN_BUCKETNAME", "true");
+        // Its parts of an upload may be smaller than Amazon's five mebibytes.
+        command.env("S3_UPLOAD_PART_MIN_SIZE", "1048576");
         Self::start(folder, port, &mut command, place)
+    }
+
+    /// What the program `contracts/apps/PATH` prints about the application at `address`.
+    pub(crate) fn asked_by(path: &str, address: std::net::SocketAddr, place: &Path) -> std::process::Output {
+        let mut command = python(&apps());
+        command.arg(repository().join("contracts/apps").join(path)).arg(address.to_string());
+        command.current_dir(place).env("HOME", place).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.output().expect("it can be started")
     }
 
     /// The chat of `contracts/apps/chat`.

@@ -9,19 +9,23 @@ use http_wire::Events;
 use http_wire::answer::{Answer, Line};
 
 /// A server of `grpc.health.v1` and `grpc.reflection.v1`, until it is dropped.
-struct Server {
+pub(crate) struct Server {
     port: Port,
-    runtime: tokio::runtime::Runtime,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    /// Changes what the health service says.
+    pub(crate) reporter: tonic_health::server::HealthReporter,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let port = Port::lease();
         let address = port.address();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime begins");
+        let (reporter, health) = tonic_health::server::health_reporter();
+        let own = reporter.clone();
         runtime.spawn(async move {
-            let (reporter, health) = tonic_health::server::health_reporter();
+            let reporter = own;
             reporter.set_service_status("books", tonic_health::ServingStatus::Serving).await;
             reporter.set_service_status("stopped", tonic_health::ServingStatus::NotServing).await;
             let reflection = tonic_reflection::server::Builder::configure()
@@ -34,9 +38,28 @@ impl Server {
                 .serve(address)
                 .await
         });
-        let server = Self { port, runtime };
+        let server = Self { port, runtime, reporter };
         eventually("the server listens", || std::net::TcpStream::connect(address).is_ok());
         server
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// An edge in front of it, at whose host `app.test` every path is gRPC.
+    pub(crate) fn edge(&self) -> Edge {
+        Edge::dev()
+            .replace("hosts:\n", "hosts:\n  app: { listener: public, names: [app.test] }\n")
+            .replace("backends:\n", "backends:\n  app: { address: \"${LEGACY_ADDRESS}\", protocol: grpc }\n")
+            .replace(
+                "routes:\n",
+                "routes:\n  - { name: app, host: app, prefix: /, policy: public, stream: true, to: app, answers: auth }\n",
+            )
+            .every_backend(self.address())
+            .without(Part::Authz)
+            .start()
     }
 
     /// Calls `path` at `address` with these messages; the caller has no more to send.
@@ -80,16 +103,7 @@ fn grpc_health_and_reflection_are_the_same_through_the_edge_in_every_byte() {
     const CHECK: &str = "/grpc.health.v1.Health/Check";
     const REFLECT: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     let server = Server::start();
-    let edge = Edge::dev()
-        .replace("hosts:\n", "hosts:\n  app: { listener: public, names: [app.test] }\n")
-        .replace("backends:\n", "backends:\n  app: { address: \"${LEGACY_ADDRESS}\", protocol: grpc }\n")
-        .replace(
-            "routes:\n",
-            "routes:\n  - { name: app, host: app, prefix: /, policy: public, stream: true, to: app, answers: auth }\n",
-        )
-        .every_backend(server.port.address())
-        .without(Part::Authz)
-        .start();
+    let edge = server.edge();
     let (books, stopped, unknown) = (text(1, "books"), text(1, "stopped"), text(1, "unknown"));
     // `list_services`, `file_containing_symbol`, and `file_by_filename` of a file that is not there.
     let (list, symbol, absent) = (text(7, "*"), text(4, "grpc.health.v1.Health"), text(3, "absent.proto"));
@@ -106,7 +120,7 @@ fn grpc_health_and_reflection_are_the_same_through_the_edge_in_every_byte() {
         // The stream ends with the error of its last message.
         (REFLECT, vec![&symbol, &list, &absent], "5"),
     ] {
-        let reference = server.call(server.port.address(), path, &messages);
+        let reference = server.call(server.address(), path, &messages);
         let answer = server.call(edge.public(), path, &messages);
         let ended = of(&reference.trailers, "grpc-status").or_else(|| of(&reference.headers, "grpc-status"));
         assert_eq!(ended.as_deref(), Some(status), "{path} {messages:?}: {reference:?}");
