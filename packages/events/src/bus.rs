@@ -23,10 +23,11 @@ use sea_orm::DatabaseConnection;
 use tokio::sync::watch;
 
 use crate::envelope::Envelope;
+use crate::exchange::Exchange;
 use crate::handled::Handle;
 
-pub use consumer::MAX_TRIES;
-pub use topology::{Exchange, InvalidName, InvalidPattern, MAX_WAITING, Pattern, Topology};
+pub use consumer::{MAX_REDELIVERIES, MAX_TRIES};
+pub use topology::{InvalidName, InvalidPattern, MAX_WAITING, Pattern, Topology};
 
 /// Why an event was not published.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

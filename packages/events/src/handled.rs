@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, T
 
 use crate::envelope::Envelope;
 use crate::moment;
-use crate::outbox::sql;
+use crate::statement::sql;
 
 /// The effect of events.
 pub trait Handle: Send + Sync + 'static {
@@ -70,14 +70,39 @@ pub async fn once(
     Ok(Handled::Now)
 }
 
-/// Removes at most `most` marks of events that were handled before `before`, and returns their number. An event that arrives
+/// Counts that `event` was handed to `consumer` again, and returns how often that was so far. A consumer that ends in the
+/// middle of an event leaves no other trace of it.
+///
+/// # Errors
+/// The error of the database.
+pub async fn again(
+    database: &impl ConnectionTrait,
+    consumer: &str,
+    event: &Envelope,
+    now: UnixTime,
+) -> Result<i32, DbErr> {
+    let text = "INSERT INTO redelivered_events (consumer, event_id, times, last_at) VALUES ($1, $2, 1, $3) \
+                ON CONFLICT (consumer, event_id) DO UPDATE SET times = redelivered_events.times + 1, last_at = $3 \
+                RETURNING times";
+    let values = [consumer.into(), event.id.into(), moment::column(now).into()];
+    let row = database.query_one_raw(sql(database, text, values)).await?;
+    row.map_or(Ok(0), |row| row.try_get_by_index(0))
+}
+
+/// Removes at most `most` marks of each table from before `before`, and returns their number. An event that arrives
 /// again after that is handled again, so keep marks longer than any queue or outbox keeps events: 30 days are plenty.
 ///
 /// # Errors
 /// The error of the database.
 pub async fn purge(database: &impl ConnectionTrait, before: UnixTime, most: u32) -> Result<u64, DbErr> {
-    let text = "DELETE FROM handled_events WHERE (consumer, event_id) IN (\
-                SELECT consumer, event_id FROM handled_events WHERE handled_at < $1 ORDER BY handled_at LIMIT $2)";
-    let values = [moment::column(before).into(), i64::from(most).into()];
-    Ok(database.execute_raw(sql(database, text, values)).await?.rows_affected())
+    let mut removed = 0;
+    for (table, time) in [("handled_events", "handled_at"), ("redelivered_events", "last_at")] {
+        let text = format!(
+            "DELETE FROM {table} WHERE (consumer, event_id) IN (\
+             SELECT consumer, event_id FROM {table} WHERE {time} < $1 ORDER BY {time} LIMIT $2)"
+        );
+        let values = [moment::column(before).into(), i64::from(most).into()];
+        removed += database.execute_raw(sql(database, &text, values)).await?.rows_affected();
+    }
+    Ok(removed)
 }

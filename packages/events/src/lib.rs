@@ -7,6 +7,7 @@
 //! relay      delivers rows of the outbox to the bus
 //! bus        RabbitMQ, or the process itself: publish with confirmation, consume with a bound
 //! handled    an effect at most once for each event, in the transaction of the effect
+//! moment     times as both databases compare them. statement: SQL that both read
 //! store      an append-only event store: streams, optimistic appends, projections
 //! ```
 //!
@@ -21,14 +22,17 @@
 
 pub mod bus;
 pub mod envelope;
+mod exchange;
 pub mod handled;
-mod moment;
+pub mod moment;
 pub mod outbox;
 mod pace;
 pub mod relay;
+pub mod statement;
 pub mod store;
 pub mod tables;
 
-pub use bus::{Bus, Exchange};
+pub use bus::Bus;
 pub use envelope::{Envelope, EventType, InvalidEvent, Metadata, Source};
+pub use exchange::Exchange;
 pub use outbox::Outbox;

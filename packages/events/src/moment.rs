@@ -10,7 +10,8 @@ use uuid::{NoContext, Timestamp, Uuid};
 ///
 /// One nanosecond is added. SQLite compares times as texts, and with it every text has nine digits behind the point, so
 /// that the order of texts is the order of times. PostgreSQL stores microseconds and drops it.
-pub(crate) fn column(time: UnixTime) -> OffsetDateTime {
+#[must_use]
+pub fn column(time: UnixTime) -> OffsetDateTime {
     whole(time).checked_add(time::Duration::NANOSECOND).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 

@@ -19,12 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr};
 use tokio::sync::Notify;
 
-use crate::bus::Exchange;
 use crate::envelope::{Envelope, InvalidEvent};
+use crate::exchange::Exchange;
 use crate::moment;
+use crate::statement::{json, sql};
 
 pub use claim::{Item, LEASE, MAX_ATTEMPTS};
 pub use dead::{DeadLetter, MAX_PAGE, dead, purge, revive};
@@ -147,20 +148,4 @@ impl Outbox {
     pub fn committed(&self) {
         self.wake.notify_one();
     }
-}
-
-/// The statement `text` with `values` for the database behind `connection`. Both databases read `$1`.
-pub(crate) fn sql(
-    connection: &impl ConnectionTrait,
-    text: &str,
-    values: impl IntoIterator<Item = sea_orm::Value>,
-) -> Statement {
-    Statement::from_sql_and_values(connection.get_database_backend(), text, values)
-}
-
-/// The parameter `place`, a text, as a value of a JSON column.
-pub(crate) fn json(place: &str, connection: &impl ConnectionTrait) -> String {
-    // SQLite has no such type: the column is a text.
-    let is_postgres = connection.get_database_backend() == DbBackend::Postgres;
-    if is_postgres { format!("CAST({place} AS jsonb)") } else { place.to_owned() }
 }

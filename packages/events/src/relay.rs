@@ -1,7 +1,8 @@
 //! Publishes the events of the outbox to the bus: `Worker::new(database, &outbox, Relay::new(bus))`.
 
-use crate::bus::{Bus, Exchange, NotPublished};
+use crate::bus::{Bus, NotPublished};
 use crate::envelope::Envelope;
+use crate::exchange::Exchange;
 use crate::outbox::{Deliver, Item, Outcome};
 
 /// Delivers rows that [`Outbox::announce`](crate::Outbox::announce) wrote.

@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use crate::envelope::EventType;
 use crate::moment;
-use crate::outbox::{MAX_KEY_BYTES, MAX_PAYLOAD_BYTES, json, sql};
+use crate::outbox::{MAX_KEY_BYTES, MAX_PAYLOAD_BYTES};
+use crate::statement::{json, sql};
 
 /// The most events of one append. What belongs together is few; a larger import appends several times.
 pub const MAX_APPEND: usize = 100;

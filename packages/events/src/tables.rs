@@ -21,7 +21,7 @@ use sea_orm_migration::prelude::*;
 #[derive(Debug)]
 pub struct Outbox;
 
-/// `handled_events`: see [`crate::handled`].
+/// `handled_events` and `redelivered_events`: see [`crate::handled`].
 #[derive(Debug)]
 pub struct Handled;
 
@@ -88,7 +88,17 @@ impl MigrationTrait for Handled {
             .table("handled_events")
             .col("handled_at")
             .to_owned();
-        manager.create_index(old).await
+        manager.create_index(old).await?;
+        let again = Table::create()
+            .table("redelivered_events")
+            .if_not_exists()
+            .col(ColumnDef::new("consumer").string().not_null())
+            .col(ColumnDef::new("event_id").uuid().not_null())
+            .col(ColumnDef::new("times").integer().not_null())
+            .col(ColumnDef::new("last_at").timestamp_with_time_zone().not_null())
+            .primary_key(Index::create().col("consumer").col("event_id"))
+            .to_owned();
+        manager.create_table(again).await
     }
 }
 

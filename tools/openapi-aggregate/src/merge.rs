@@ -44,7 +44,9 @@ pub fn merged(root: &Path) -> Result<OpenApi, String> {
     let mut here = Server::new("/");
     here.description = Some("The API host of the edge.".to_owned());
     whole.servers = Some(vec![here]);
-    for (path, document) in documents {
+    // A service without routes for clients would appear as an empty heading.
+    let for_clients = documents.into_iter().filter(|(_, document)| !document.paths.paths.is_empty());
+    for (path, document) in for_clients {
         let wrong = |what: String| format!("{}: {what}", path.display());
         for route in document.paths.paths.keys() {
             if route.starts_with("/_") {

@@ -5,6 +5,7 @@
 //! | the effect is committed, or was before | the event is acknowledged |
 //! | the event is invalid, or refused by its handler | it goes to the dead letters |
 //! | the handler fails | it is tried [`MAX_TRIES`] times with doubling waits, then it goes to the dead letters |
+//! | the consumer ends, again and again, before it answers | after [`MAX_REDELIVERIES`] times the event goes to the dead letters |
 //! | the database is away | the consumer waits for it; this is no fault of the event |
 //! | the connection breaks | the broker hands out again what was not acknowledged |
 
@@ -29,6 +30,10 @@ use crate::pace;
 /// How often a failing event is tried before it goes to the dead letters. With waits that double from 0.1 s to 5 s this is
 /// about ten seconds: the events behind it wait for so long.
 pub const MAX_TRIES: u32 = 8;
+
+/// How often the broker may hand an event out again. An event that crashes its consumer would otherwise do so for ever. Other
+/// events that were sent ahead at the same time are counted, too, so it is more than an outage with restarts takes.
+pub const MAX_REDELIVERIES: i32 = 20;
 
 /// Events that the broker sends ahead of their acknowledgement, so that the next is here when one is done.
 const PREFETCH: u16 = 8;
@@ -151,8 +156,20 @@ async fn settle<H: Handle>(
     };
     let Handler { handle, database, clock } = handler;
     let (mut tries, mut waits) = (0_u32, 0_u32);
+    let mut is_counted = !delivery.redelivered;
     loop {
-        let error = match handled::once(database, consumer, &event, handle, clock.now()).await {
+        let handled = async {
+            if !is_counted {
+                let times = handled::again(database, consumer, &event, clock.now()).await?;
+                is_counted = true;
+                if times > MAX_REDELIVERIES {
+                    let error = format!("its consumer ended {MAX_REDELIVERIES} times before it answered");
+                    return Err(NotHandled::Refused(error));
+                }
+            }
+            handled::once(database, consumer, &event, handle, clock.now()).await
+        };
+        let error = match handled.await {
             Ok(_) => return Settled::Done,
             Err(NotHandled::Refused(error)) => {
                 tracing::error!(consumer, id = %event.id, kind = %event.kind, %error, "an event was refused; it goes to the dead letters");

@@ -4,8 +4,9 @@
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::bus::{Exchange, Handler, NotPublished, Pattern, Subscription};
+use crate::bus::{Handler, NotPublished, Pattern, Subscription};
 use crate::envelope::Envelope;
+use crate::exchange::Exchange;
 use crate::handled::{self, Handle, NotHandled};
 
 /// Events that wait for one subscriber. A publisher waits beyond it; a worker publishes at most 16 at a time.

@@ -9,8 +9,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::bus::NotPublished;
-use crate::bus::topology::{Exchange, Topology};
+use crate::bus::topology::Topology;
 use crate::envelope::Envelope;
+use crate::exchange::Exchange;
 use crate::pace;
 
 /// How long a connection to one broker, with its declarations, may take.

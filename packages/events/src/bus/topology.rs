@@ -18,6 +18,7 @@ use lapin::{Channel, Connection, ExchangeKind};
 
 use crate::bus::Subscription;
 use crate::envelope::EventType;
+use crate::exchange::{AUDITED, Exchange};
 
 /// The most events that wait for a consumer. At the longest event this is 6.4 GB on the broker's disk; at the usual one of
 /// 500 bytes, 50 MB. A full queue refuses, so that events wait in the outbox of their service and none is lost.
@@ -25,54 +26,6 @@ pub const MAX_WAITING: i64 = 100_000;
 
 /// The longest prefix or name of a consumer; together they fit AMQP's 255 bytes.
 const MAX_NAME_BYTES: usize = 63;
-
-/// The routing key of events at the audit exchange, which is direct.
-const AUDITED: &str = "event";
-
-/// Where events are published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Exchange {
-    /// What happened.
-    Events,
-    /// What people are to be told.
-    Notifications,
-    /// What must be kept.
-    Audit,
-}
-
-impl Exchange {
-    /// The kinds of outbox rows, one for each exchange.
-    pub(crate) const KINDS: &'static [&'static str] = &["event", "notification", "audit"];
-
-    /// The kind of an outbox row that is published here.
-    #[must_use]
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::Events => "event",
-            Self::Notifications => "notification",
-            Self::Audit => "audit",
-        }
-    }
-
-    pub(crate) fn of_kind(kind: &str) -> Option<Self> {
-        [Self::Events, Self::Notifications, Self::Audit].into_iter().find(|exchange| exchange.kind() == kind)
-    }
-
-    const fn suffix(self) -> &'static str {
-        match self {
-            Self::Events => "events",
-            Self::Notifications => "notifications",
-            Self::Audit => "audit",
-        }
-    }
-
-    pub(super) fn routing_key(self, kind: &EventType) -> &str {
-        match self {
-            Self::Events | Self::Notifications => kind.as_str(),
-            Self::Audit => AUDITED,
-        }
-    }
-}
 
 /// The names at the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -292,14 +245,5 @@ mod tests {
             assert!(text.parse::<Topology>().is_err(), "{text}");
         }
         assert!("x".repeat(64).parse::<Topology>().is_err());
-    }
-
-    #[test]
-    fn each_exchange_has_a_kind_of_rows() {
-        for exchange in [Exchange::Events, Exchange::Notifications, Exchange::Audit] {
-            assert_eq!(Exchange::of_kind(exchange.kind()), Some(exchange));
-            assert!(Exchange::KINDS.contains(&exchange.kind()));
-        }
-        assert_eq!(Exchange::of_kind("fcm"), None);
     }
 }

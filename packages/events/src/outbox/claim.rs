@@ -1,6 +1,7 @@
 //! Claims rows and records what came of them. Each statement is atomic by itself, so no transaction stays open while a row
 //! is delivered.
 
+use std::fmt;
 use std::time::Duration;
 
 use clock::UnixTime;
@@ -8,7 +9,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult};
 use uuid::Uuid;
 
 use crate::moment;
-use crate::outbox::sql;
+use crate::statement::sql;
 
 /// How long a claimed row belongs to its worker. A killed worker's rows are claimed again after it. Three times
 /// [`DELIVER_WITHIN`](crate::outbox::DELIVER_WITHIN), so that the result of a slow delivery can still be recorded.
@@ -21,8 +22,8 @@ pub const MAX_ATTEMPTS: i32 = 16;
 /// The most characters of an error that are kept.
 const MAX_ERROR_CHARS: usize = 1_000;
 
-/// A claimed row.
-#[derive(Clone, Debug)]
+/// A claimed row. `Debug` leaves its payload out, which may be personal.
+#[derive(Clone)]
 pub struct Item {
     /// Its id.
     pub id: Uuid,
@@ -34,6 +35,17 @@ pub struct Item {
     pub idempotency_key: String,
     /// The number of this attempt, from 1.
     pub attempt: i32,
+}
+
+impl fmt::Debug for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, kind, attempt, .. } = self;
+        f.debug_struct("Item")
+            .field("id", id)
+            .field("kind", kind)
+            .field("attempt", attempt)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Item {

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::moment;
-use crate::outbox::sql;
+use crate::statement::sql;
 
 /// The most dead rows of one page.
 pub const MAX_PAGE: u16 = 100;

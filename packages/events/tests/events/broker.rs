@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use broker_connection::Address;
-use events::bus::{Bus, Exchange, Handler, NotPublished, Subscription, Topology};
+use events::bus::{Bus, Handler, MAX_REDELIVERIES, NotPublished, Subscription, Topology};
+use events::handled::{Handle, NotHandled};
+use events::{Envelope, Exchange};
 use harness::RabbitMq;
 use lapin::options::{BasicGetOptions, BasicPublishOptions};
 use lapin::{BasicProperties, Channel, Connection};
-use tokio::sync::watch;
+use sea_orm::DatabaseTransaction;
+use tokio::sync::{Semaphore, watch};
 
 use crate::fixture::{Effect, Store, clock, event, now};
 
@@ -113,4 +116,44 @@ async fn an_unreachable_broker_is_named_without_its_password() {
         assert!(error.contains(&port.to_string()) && !error.contains("s3cret"), "{error}");
     }
     assert!(!bus.is_reachable().await && !shown.contains("s3cret"), "{shown}");
+}
+
+/// Never answers.
+struct Stuck(Arc<Semaphore>);
+
+impl Handle for Stuck {
+    async fn handle(&self, _: &DatabaseTransaction, _: &Envelope) -> Result<(), NotHandled> {
+        self.0.add_permits(1);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_ends_its_consumer_each_time_is_kept_apart() {
+    let store = Store::sqlite().await;
+    let broker = tokio::task::spawn_blocking(RabbitMq::start).await.unwrap();
+    let bus = bus(&broker);
+    let (_stop, stopped) = watch::channel(false);
+    let began = Arc::new(Semaphore::new(0));
+    let consume = || {
+        let Handler { database, clock, .. } = handler(&store);
+        let handler = Handler { handle: Stuck(Arc::clone(&began)), database, clock };
+        tokio::spawn(bus.consume(subscription("#"), handler, stopped.clone()))
+    };
+    let first = consume();
+    harness::eventually_async("the queue exists", async || waiting(&broker, "test.consumer").await.is_some())
+        .await;
+    bus.publish(Exchange::Events, &event("poison", now(&clock()))).await.unwrap();
+    let mut consumer = first;
+    // The first time, and then each time that the broker hands it out again.
+    for _ in 0..=MAX_REDELIVERIES {
+        began.acquire().await.unwrap().forget();
+        consumer.abort();
+        assert!(consumer.await.unwrap_err().is_cancelled());
+        consumer = consume();
+    }
+    harness::eventually_async("it is kept apart", async || waiting(&broker, "test.dlq").await == Some(1))
+        .await;
+    assert_eq!(began.available_permits(), 0, "it was not tried again");
+    consumer.abort();
 }

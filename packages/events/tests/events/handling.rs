@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use events::bus::{Bus, Exchange, Handler, NotPublished, Subscription, Topology};
+use events::Exchange;
+use events::bus::{Bus, Handler, NotPublished, Subscription, Topology};
 use events::handled::{self, Handled, NotHandled, once};
 use events::outbox::Worker;
 use events::relay::Relay;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Clock as _, SystemClock};
-use events::bus::{Exchange, Handler};
+use events::Exchange;
+use events::bus::Handler;
 use events::outbox::{OutboxError, Worker};
 use events::relay::Relay;
 use events::{Envelope, Outbox};

@@ -126,10 +126,11 @@ async fn workers_killed_at_any_point_lose_nothing_and_do_nothing_twice(store: &S
     }
     let worker = || Worker::new(store.database.clone(), &outbox, Once(store.database.clone(), clock.clone()));
     let (_stop, stopped) = watch::channel(false);
-    // Each pair of workers is killed a little later than the one before, so at other points of its work.
-    for step in 0..40 {
+    // Each pair of workers is killed a little later than the one before, so at other points of its work. A row that is claimed
+    // each time must not be given up for it.
+    for step in 0..u64::try_from(MAX_ATTEMPTS - 2).unwrap() {
         let both = [tokio::spawn(worker().run(stopped.clone())), tokio::spawn(worker().run(stopped.clone()))];
-        let kill_after = Duration::from_micros(step * 700);
+        let kill_after = Duration::from_micros(step * step * 250);
         harness::pause_async(kill_after, "the worker is killed at this point of its work").await;
         for worker in both {
             worker.abort();

@@ -1,0 +1,30 @@
+//! Every refusal, with its status and text.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use kit::answer;
+use sea_orm::DbErr;
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such dead letter.
+    #[error("there is no such dead letter")]
+    NotFound,
+    /// The request is not valid; the text gives the reason.
+    #[error("{0}")]
+    Invalid(String),
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[source] DbErr),
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound => answer::text(StatusCode::NOT_FOUND, "Not found"),
+            Self::Invalid(why) => answer::text(StatusCode::BAD_REQUEST, why),
+            Self::Store(_) => answer::internal(&self),
+        }
+    }
+}

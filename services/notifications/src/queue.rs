@@ -1,0 +1,91 @@
+//! From a request or an event to a row of the outbox.
+
+use std::sync::Arc;
+
+use clock::Clock;
+use events::handled::{Handle, NotHandled};
+use events::outbox::{Entry, OutboxError, Put};
+use events::{Envelope, Outbox};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait as _};
+
+use crate::error::Error;
+use crate::message::{Content, Message};
+
+/// The kind of rows that are push messages.
+pub const PUSH: &str = "push";
+
+/// The kind of rows that are letters.
+pub const MAIL: &str = "mail";
+
+/// Queues messages. Clones share the outbox.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    database: DatabaseConnection,
+    outbox: Outbox,
+}
+
+impl Queue {
+    /// A queue in `database`.
+    #[must_use]
+    pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
+        Self { database, outbox: Outbox::new(clock) }
+    }
+
+    /// Returns the outbox behind it.
+    #[must_use]
+    pub const fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Returns the database behind it.
+    #[must_use]
+    pub fn database(&self) -> DatabaseConnection {
+        self.database.clone()
+    }
+
+    /// Queues `message` under `key`, and says whether that was new.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::Store`].
+    pub async fn put(&self, key: &str, message: &Message) -> Result<Put, Error> {
+        let change = self.database.begin().await.map_err(Error::Store)?;
+        let put = self.put_in(&change, key, message).await?;
+        change.commit().await.map_err(Error::Store)?;
+        self.outbox.committed();
+        Ok(put)
+    }
+
+    async fn put_in(&self, change: &DatabaseTransaction, key: &str, message: &Message) -> Result<Put, Error> {
+        let kind = match message.check().map_err(Error::Invalid)? {
+            Content::Push(_) => PUSH,
+            Content::Mail(_) => MAIL,
+        };
+        let payload = serde_json::to_string(message).map_err(|error| Error::Invalid(error.to_string()))?;
+        let entry = Entry { kind, payload: &payload, idempotency_key: key, delay: std::time::Duration::ZERO };
+        self.outbox.put(change, entry).await.map_err(|error| match error {
+            OutboxError::Database(error) => Error::Store(error),
+            OutboxError::Event(_) | OutboxError::Length { .. } => Error::Invalid(error.to_string()),
+        })
+    }
+}
+
+/// Queues what arrives on the exchange of notifications: `data` is a message without its tenant, which the envelope has. The
+/// event's id is the key, so an event that arrives twice is one message.
+#[derive(Clone, Debug)]
+pub struct Arriving(pub Queue);
+
+impl Handle for Arriving {
+    async fn handle(&self, effect: &DatabaseTransaction, event: &Envelope) -> Result<(), NotHandled> {
+        let mut data = event.data.clone();
+        data.insert("tenantId".to_owned(), event.tenant_id.to_string().into());
+        // The library's error can repeat the value.
+        let message: Message = serde_json::from_value(data.into()).map_err(|_| {
+            NotHandled::Refused("`data` is not a message: see the API's `Message`".to_owned())
+        })?;
+        match self.0.put_in(effect, &event.id.to_string(), &message).await {
+            Ok(_) => Ok(()),
+            Err(Error::Store(error)) => Err(error.into()),
+            Err(error) => Err(NotHandled::Refused(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Messages that other services announce over a real RabbitMQ.
+
+use clock::{Clock as _, SystemClock};
+use events::bus::Bus;
+use events::{Envelope, Exchange, Source};
+use harness::RabbitMq;
+use notifications::settings::Settings;
+use serde_json::{Value, json};
+
+use crate::app::{TestApp, mail};
+
+fn event(data: &Value) -> Envelope {
+    let source = Source { service: "auth".to_owned(), instance: "one".to_owned() };
+    let data = data.as_object().unwrap().clone();
+    let kind = "auth.code.requested".parse().unwrap();
+    Envelope::new(kind, "t-1".parse().unwrap(), source, data, SystemClock.now())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_on_the_exchange_of_notifications_is_one_message() {
+    let broker = tokio::task::spawn_blocking(RabbitMq::start).await.unwrap();
+    let address = broker_connection::Address::parse(&broker.url()).unwrap();
+    let of_app = address.clone();
+    let app = TestApp::with(None, |settings| Settings { broker: Some(of_app), ..settings }).await;
+    let bus = Bus::open(Some(address), Default::default(), "auth");
+    let first = event(&json!({ "mail": mail("a@example.com") }));
+    // Until the service has its queue, an event is for no queue.
+    harness::eventually_async("the event arrives", async || {
+        bus.publish(Exchange::Notifications, &first).await.is_ok()
+            && app.number("SELECT count(*) FROM handled_events").await == 1
+    })
+    .await;
+    for data in [
+        json!({}),
+        json!({ "mail": { "to": "nobody" } }),
+        json!({ "mail": mail("a@example.com"), "push": 7 }),
+    ] {
+        bus.publish(Exchange::Notifications, &event(&data)).await.unwrap();
+    }
+    bus.publish(Exchange::Notifications, &first).await.unwrap();
+    bus.publish(Exchange::Notifications, &event(&json!({ "mail": mail("b@example.com") }))).await.unwrap();
+    app.delivered(2).await;
+    let sent = app.providers.seen("/v2/email/outbound-emails");
+    let to: Vec<_> = sent.iter().map(|seen| seen.json()["Destination"]["ToAddresses"][0].clone()).collect();
+    assert_eq!(to, ["a@example.com", "b@example.com"]);
+    app.work.stop().await;
+}

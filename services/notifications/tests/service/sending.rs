@@ -1,0 +1,266 @@
+//! What the providers get, and what becomes of their answers.
+
+use kit::testing::PrivatePostgres;
+use serde_json::json;
+
+use crate::app::{TestApp, mail, push};
+
+const FCM: &str = "messages:send";
+const SES: &str = "/v2/email/outbound-emails";
+
+async fn messages_have_the_shape_that_providers_read(app: &TestApp) {
+    assert_eq!(app.queue("p", "push", &push("device-1")).await, 202);
+    assert_eq!(app.queue("p", "push", &push("device-1")).await, 200, "the same key is one message");
+    assert_eq!(app.queue("m", "mail", &mail("a@example.com")).await, 202);
+    app.delivered(2).await;
+    let pushed = &app.providers.seen(FCM)[0];
+    let message = &pushed.json()["message"];
+    let id = message["data"]["notificationId"].as_str().unwrap();
+    assert_eq!(id.len(), 32);
+    assert_eq!(
+        *message,
+        json!({
+            "token": "device-1", "notification": { "title": "A book", "body": "It is here" },
+            "data": { "book": "7", "notificationId": id },
+            "android": { "collapse_key": id, "notification": { "tag": id } },
+            "apns": { "headers": { "apns-collapse-id": id } },
+            "webpush": { "headers": { "Topic": id }, "notification": { "tag": id } },
+        })
+    );
+    assert!(pushed.headers["authorization"].starts_with("Bearer access-"), "{:?}", pushed.headers);
+    let granting = &app.providers.seen("/token")[0];
+    assert!(
+        granting
+            .body
+            .starts_with("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=ey")
+    );
+    let sent = &app.providers.seen(SES)[0];
+    let body = sent.json();
+    assert_eq!(
+        body,
+        json!({
+            "FromEmailAddress": "noreply@example.com", "Destination": { "ToAddresses": ["a@example.com"] },
+            "Content": { "Simple": {
+                "Subject": { "Data": "Your code", "Charset": "UTF-8" },
+                "Body": { "Text": { "Data": "123456", "Charset": "UTF-8" } },
+            } },
+            "EmailTags": [{ "Name": "message", "Value": body["EmailTags"][0]["Value"] }],
+        })
+    );
+    let authorization = &sent.headers["authorization"];
+    let scope = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261120/eu-central-1/ses/aws4_request, \
+                 SignedHeaders=content-type;host;x-amz-date, Signature=";
+    assert!(authorization.starts_with(scope), "{authorization}");
+    assert_eq!(sent.headers["x-amz-date"], "20261120T000000Z");
+    // The access token is used again until it ends, and then replaced.
+    app.queue("p2", "push", &push("device-1")).await;
+    app.delivered(3).await;
+    assert_eq!(app.providers.seen("/token").len(), 1);
+    app.clock.advance_seconds(3_599);
+    app.queue("p3", "push", &push("device-1")).await;
+    app.delivered(4).await;
+    assert_eq!(app.providers.seen("/token").len(), 2);
+    assert_eq!(app.providers.seen(FCM).len(), 3);
+}
+
+async fn answers_decide_what_becomes_of_a_message(app: &TestApp) {
+    // Later, when the provider says.
+    app.providers.answer_next(
+        429,
+        &[("retry-after", "90")],
+        &json!({ "error": { "status": "RESOURCE_EXHAUSTED" } }),
+    );
+    app.queue("busy", "push", &push("device")).await;
+    app.waits_again(1).await;
+    app.clock.advance_seconds(89);
+    harness::pause_async(
+        std::time::Duration::from_millis(1_500),
+        "a worker looks twice and finds nothing due",
+    )
+    .await;
+    assert_eq!(app.providers.seen(FCM).len(), 1);
+    app.clock.advance_seconds(2);
+    app.delivered(1).await;
+    // A token that was withdrawn is replaced.
+    app.providers.answer_next(401, &[], &json!({ "error": { "status": "UNAUTHENTICATED" } }));
+    app.queue("withdrawn", "push", &push("device")).await;
+    app.waits_again(1).await;
+    app.clock.advance_seconds(2);
+    app.delivered(2).await;
+    assert_eq!(app.providers.seen("/token").len(), 2);
+    // Never.
+    app.providers.answer_next(400, &[], &json!({ "error": { "status": "INVALID_ARGUMENT" } }));
+    app.queue("wrong", "push", &push("device")).await;
+    let letters = app.dead(1).await;
+    assert_eq!((letters[0]["kind"].as_str(), letters[0]["attempts"].as_i64()), (Some("push"), Some(1)));
+    assert!(
+        letters[0]["lastError"].as_str().unwrap().contains("400 ") && letters[0].get("payload").is_none()
+    );
+    // An operator tries it again.
+    let id = letters[0]["id"].as_str().unwrap();
+    assert_eq!(app.call(&format!("POST /_/notifications/dead/{id}/retry"), "").await.0, 204);
+    app.delivered(3).await;
+    assert_eq!(app.call(&format!("POST /_/notifications/dead/{id}/retry"), "").await.0, 404);
+    app.providers.answer_next(400, &[("x-amzn-errortype", "MessageRejected")], &json!({ "message": "no" }));
+    app.queue("rejected", "mail", &mail("a@example.com")).await;
+    assert_eq!(app.dead(1).await[0]["idempotencyKey"], "rejected");
+    let (status, metrics) = app.call_as("", "GET /metrics", "").await;
+    assert_eq!(status, 200);
+    assert!(metrics.contains("notifications_outbox_rows{state=\"dead\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("notifications_attempts_total{kind=\"message\",result=\"delivered\"} 3"),
+        "{metrics}"
+    );
+}
+
+async fn a_device_that_is_gone_is_forgotten_and_announced(app: &TestApp) {
+    let gone = json!({ "error": { "code": 404, "status": "NOT_FOUND", "details": [{
+        "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": "UNREGISTERED",
+    }] } });
+    app.providers.answer_next(404, &[], &gone);
+    app.queue("gone", "push", &push("old-device")).await;
+    assert!(app.dead(1).await[0]["lastError"].as_str().unwrap().contains("not registered"));
+    app.queue("again", "push", &push("old-device")).await;
+    app.dead(2).await;
+    assert_eq!(app.providers.seen(FCM).len(), 1, "the second message is not even sent");
+    let announced = "SELECT count(*) FROM outbox_events WHERE kind = 'event' AND processed_at IS NOT NULL";
+    harness::eventually_async("it is announced", async || app.number(announced).await == 1).await;
+    // Another 404, such as that of a project, says nothing about the device.
+    app.providers.answer_next(404, &[], &json!({ "error": { "status": "NOT_FOUND" } }));
+    app.queue("project", "push", &push("new-device")).await;
+    app.dead(3).await;
+    app.queue("project2", "push", &push("new-device")).await;
+    app.delivered(1).await;
+}
+
+async fn a_letter_without_an_answer_is_not_sent_twice(app: &TestApp) {
+    // As a process that ended between the two marks leaves it.
+    let database = app.database().await;
+    app.providers.answer_next(503, &[], &json!({}));
+    app.queue("letter", "mail", &mail("a@example.com")).await;
+    app.waits_again(1).await;
+    sea_orm::ConnectionTrait::execute_unprepared(&database, "UPDATE sendings SET state = 'sending'")
+        .await
+        .unwrap();
+    app.clock.advance_seconds(2);
+    let letters = app.dead(1).await;
+    assert!(letters[0]["lastError"].as_str().unwrap().contains("not known whether"), "{letters:?}");
+    assert_eq!(app.providers.seen(SES).len(), 1);
+    let id = letters[0]["id"].as_str().unwrap();
+    assert_eq!(
+        app.call(&format!("POST /_/notifications/dead/{id}/retry"), "").await.0,
+        204,
+        "an operator decides"
+    );
+    app.delivered(1).await;
+    assert_eq!(app.providers.seen(SES).len(), 2);
+    // A push message is sent again, under the same id.
+    app.providers.answer_next(503, &[], &json!({}));
+    app.queue("push", "push", &push("device")).await;
+    app.waits_again(1).await;
+    let unsure = "UPDATE sendings SET state = 'sending' WHERE state = 'waiting'";
+    sea_orm::ConnectionTrait::execute_unprepared(&database, unsure).await.unwrap();
+    app.clock.advance_seconds(2);
+    app.delivered(2).await;
+    let ids: Vec<_> = app
+        .providers
+        .seen(FCM)
+        .iter()
+        .map(|seen| seen.json()["message"]["android"]["collapse_key"].clone())
+        .collect();
+    assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
+    // A row whose message was sent is only finished.
+    let back = "UPDATE outbox_events SET processed_at = NULL, next_attempt_at = created_at WHERE kind IN ('push', 'mail')";
+    sea_orm::ConnectionTrait::execute_unprepared(&database, back).await.unwrap();
+    app.delivered(2).await;
+    assert_eq!((app.providers.seen(FCM).len(), app.providers.seen(SES).len()), (2, 2));
+}
+
+async fn hostile_requests_get_an_answer(app: &TestApp) {
+    let long = format!(r#"{{"idempotencyKey":"{}","message":{{}}}}"#, "x".repeat(300));
+    for body in ["", "{", "[]", "null", "{\"idempotencyKey\":7}", &long, &"[".repeat(20_000)] {
+        let (status, text) = app.call("POST /_/notifications/messages", body).await;
+        assert_eq!(status, 400, "{text}");
+    }
+    for key in ["", "a\u{0}b", &"x".repeat(256)] {
+        assert_eq!(app.queue(key, "push", &push("d")).await, 400, "{key:?}");
+    }
+    for line in [
+        "GET /_/notifications/dead?after=x",
+        "GET /_/notifications/dead?most=-1",
+        "GET /_/notifications/dead?most=99999999",
+    ] {
+        assert_eq!(app.call(line, "").await.0, 400, "{line}");
+    }
+    let id = uuid::Uuid::nil();
+    for line in [
+        "POST /_/notifications/dead/x/retry".to_owned(),
+        format!("POST /_/notifications/dead/{id}/retry"),
+        "GET /nothing".to_owned(),
+    ] {
+        assert_eq!(app.call(&line, "").await.0, 404, "{line}");
+    }
+    let large = "x".repeat(70_000);
+    assert_eq!(app.call("POST /_/notifications/messages", &large).await.0, 413);
+    // Only a service of the platform reaches a route.
+    let person = kit::testing::person(
+        "00000000-0000-7000-8000-0000000000a0",
+        "00000000-0000-7000-8000-00000000005e",
+        identity::Role::BOT,
+    );
+    let person = app.edge.person(&person, "notifications");
+    let tenant = app.edge.service_of(kit::testing::TENANT, "auth", "notifications");
+    for (who, status) in [("", 401), ("forged", 401), (person.as_str(), 404), (tenant.as_str(), 404)] {
+        for line in
+            ["POST /_/notifications/messages", "GET /_/notifications/dead", "GET /_/notifications/jobs"]
+        {
+            assert_eq!(app.call_as(who, line, "").await.0, status, "{line}");
+        }
+    }
+    assert_eq!(app.call_as("", "GET /readyz", "").await.0, 200);
+}
+
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                let app = super::TestApp::on(None).await;
+                super::$name(&app).await;
+                app.work.stop().await;
+            })*
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn postgresql() {
+            $({
+                let postgres = PrivatePostgres::start();
+                let app = TestApp::on(Some(postgres.url())).await;
+                $name(&app).await;
+                app.work.stop().await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    messages_have_the_shape_that_providers_read
+    answers_decide_what_becomes_of_a_message
+    a_device_that_is_gone_is_forgotten_and_announced
+    a_letter_without_an_answer_is_not_sent_twice
+    hostile_requests_get_an_answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_waits_for_its_provider() {
+    let app =
+        TestApp::with(None, |settings| notifications::settings::Settings { ses: None, ..settings }).await;
+    app.queue("letter", "mail", &mail("a@example.com")).await;
+    app.queue("push", "push", &push("device")).await;
+    app.delivered(1).await;
+    assert_eq!(
+        app.number("SELECT count(*) FROM outbox_events WHERE kind = 'mail' AND attempts = 0").await,
+        1
+    );
+    app.work.stop().await;
+}
