@@ -107,8 +107,8 @@ fn bad_assertions(edge: &Edge) -> Vec<String> {
     ]
 }
 
-/// What could bring about a reason that is said to be out of reach: two lines of `authorization`, over both protocols, and internal
-/// paths on a public listener with a good assertion. The list of exceptions is refused if one of them is in the log.
+/// What could bring about a reason that is said to be out of reach: two lines of `authorization`, over both protocols, and
+/// internal paths on a public listener with a good assertion. The list of exceptions is refused if one of them is in the log.
 fn attempts_at_exceptions(edge: &Edge, tokens: [&str; 2], assertion: &str) {
     let me = "/users/@me";
     let bearers = tokens.map(|token| format!("Bearer {token}"));
