@@ -268,9 +268,9 @@ fn tenants_are_in_a_file_or_behind_a_service() {
     use edge_config::edge::{TenantDirectory, TenantService};
     let listed = "tenants: { file: \"${CUTOVER_HOME:-.run}/tenants.yaml\" }";
     let seconds = std::time::Duration::from_secs;
-    let edge = dev_with(listed, "tenants: { grpc: \"http://127.0.0.1:3026/\" }").unwrap();
+    let edge = dev_with(listed, "tenants: { grpc: \"http://127.0.0.1:3036/\" }").unwrap();
     let defaults = TenantService {
-        url: "http://127.0.0.1:3026".to_owned(),
+        url: "http://127.0.0.1:3036".to_owned(),
         redis: false,
         memory: seconds(120),
         shared: seconds(900),
@@ -292,7 +292,7 @@ fn tenants_are_in_a_file_or_behind_a_service() {
         ("{ }", "needs either a `file` or a `grpc`"),
         ("{ file: a, grpc: \"http://a:1\" }", "needs either a `file` or a `grpc`"),
         ("{ file: a, redis: true }", "has no field `redis`"),
-        ("{ grpc: \"https://a:1\" }", "write an address such as http://127.0.0.1:3026"),
+        ("{ grpc: \"https://a:1\" }", "write an address such as http://127.0.0.1:3036"),
         ("{ grpc: \"http://a\" }", "`grpc` is \"http://a\""),
         ("{ grpc: \"http://a:0\" }", "`grpc` is \"http://a:0\""),
         ("{ grpc: \"http://a:1/x\" }", "`grpc` is \"http://a:1/x\""),

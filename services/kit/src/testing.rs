@@ -62,6 +62,7 @@ impl TestHome {
         write_ed25519(&keys, "identity");
         write_ed25519(&keys, "auth");
         write_ed25519(&keys, "service-token");
+        write_ed25519(&keys, "tenants");
         write_p256(&keys, "session");
         Self { directory }
     }

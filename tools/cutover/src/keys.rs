@@ -10,6 +10,8 @@
 //! | `auth.jwks.json` | its public half | the authorizer |
 //! | `service-token.pem` | Ed25519, signs service tokens | `services/auth` |
 //! | `service-token.jwks.json` | its public half | the authorizer |
+//! | `tenants.pem` | Ed25519, introduces `services/tenants` on the service listener | `services/tenants` |
+//! | `tenants.jwks.json` | its public half | the authorizer |
 //!
 //! A removed private key is replaced by a new one, and the earlier public keys stay published beside the new one. A
 //! program signs with the key that it read at its start, and its signatures stay valid until it is restarted.
@@ -47,11 +49,12 @@ pub struct Arguments {
 const OLDER_KEYS: usize = 2;
 
 /// The key pairs of an edge: file name and algorithm.
-const PAIRS: [(&str, Algorithm); 4] = [
+const PAIRS: [(&str, Algorithm); 5] = [
     ("session", Algorithm::ES256),
     ("identity", Algorithm::EdDSA),
     ("auth", Algorithm::EdDSA),
     ("service-token", Algorithm::EdDSA),
+    ("tenants", Algorithm::EdDSA),
 ];
 
 /// Why keys could not be made.

@@ -31,7 +31,7 @@ pub(crate) fn tenants(context: Context<'_>, node: &Node) -> Option<TenantDirecto
         }
         (None, Some(grpc)) => service(context, fields, grpc).map(TenantDirectory::Service),
         (Some(_), Some(_)) | (None, None) => {
-            let mend = "give the directory of tenants: `file: tenants.yaml` or `grpc: http://127.0.0.1:3026`";
+            let mend = "give the directory of tenants: `file: tenants.yaml` or `grpc: http://127.0.0.1:3036`";
             context.faults.report(place, "`tenants` needs either a `file` or a `grpc`", mend);
             None
         }
@@ -64,7 +64,7 @@ fn service(context: Context<'_>, mut fields: Fields<'_>, grpc: &Node) -> Option<
 }
 
 fn url(context: Context<'_>, node: &Node) -> Option<String> {
-    let mend = "write an address such as http://127.0.0.1:3026";
+    let mend = "write an address such as http://127.0.0.1:3036";
     let text: String = reader::parsed(context, node, "`grpc`", mend)?;
     let authority = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
     let usable = authority.is_some_and(|authority| {

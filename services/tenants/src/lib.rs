@@ -1,0 +1,146 @@
+//! Tenants: the authority on who they are and whether they may use the product.
+//!
+//! * [`standing`]: whether a tenant may use the product, and which change leads where. Pure.
+//! * [`tenant`]: a tenant, and who changes one. [`tenants`]: every query about them.
+//! * [`invalidation`]: pushes changed states to the edge. [`grpc`]: answers the edge's lookups.
+//! * [`offboarding`]: the removal of a tenant from all services, step by step.
+//! * [`routes`]: every path on one page, with its answers.
+//! * [`migrations`]: the tables. [`error`]: every refusal, with its status and text.
+
+pub mod error;
+pub mod grpc;
+pub mod invalidation;
+pub mod migrations;
+pub mod offboarding;
+pub mod routes;
+pub mod settings;
+pub mod standing;
+pub mod tenant;
+pub mod tenants;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::{Clock, SystemClock, UnixTime};
+use events::outbox::{Deliver, Worker};
+use events::relay::Relay;
+use events::{Bus, Outbox, Source};
+use identity::ServiceName;
+use identity::assertion::Signer;
+use identity::principal::InvalidServiceName;
+use kit::caller::Words;
+use kit::startup::{About, HeaderCase, Service, StartError};
+use sea_orm::DatabaseConnection;
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use crate::invalidation::Invalidations;
+use crate::offboarding::participants::Participants;
+use crate::offboarding::run::Offboarder;
+use crate::settings::Settings;
+use crate::tenants::{News, Tenants};
+
+/// Name and purpose of the service, for its `main`.
+pub const ABOUT: About = About {
+    name: "tenants",
+    purpose: "Tenants: the authority on who they are and whether they may use the product.",
+    variables: settings::VARIABLES,
+};
+
+/// How often delivered rows of the outbox are deleted. They are harmless; an hour keeps a deletion small.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How long a delivered row stays, for an operator who looks for what became of a change. The history keeps all changes.
+const DELIVERED_STAY: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// The most rows of one deletion, which locks them.
+const MAX_DELETED: u32 = 10_000;
+
+/// The bodies of this service's refusals.
+pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "Not found" };
+
+/// Assembles the service from its environment, and starts its workers.
+///
+/// # Errors
+/// [`StartError`], which names the fix.
+pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartError> {
+    let settings = Settings::read(reader)?;
+    let address = settings.address;
+    let running = start(settings, Arc::new(SystemClock)).await?;
+    Ok(Service {
+        router: running.router,
+        address,
+        address_variable: settings::TENANTS_ADDRESS.name,
+        header_case: HeaderCase::Lower,
+    })
+}
+
+/// The service without its socket for services.
+#[derive(Debug)]
+pub struct Running {
+    /// The routes.
+    pub router: axum::Router,
+    /// Where authorizers are answered.
+    pub grpc: SocketAddr,
+    /// The bus of its events.
+    pub bus: Bus,
+}
+
+/// Assembles the service at the time of `clock`, answers authorizers and starts the workers. All of it ends with the tokio
+/// runtime, at any moment: what a worker has not recorded, the next one does again.
+///
+/// # Errors
+/// [`StartError`], which names the fix.
+pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+    let gate = settings.base.gate(ABOUT.name, WORDS, Arc::clone(&clock))?;
+    let signer = Signer::from_file(ABOUT.name, &settings.base.home.key("tenants.pem"))?;
+    let me: ServiceName =
+        ABOUT.name.parse().map_err(|e: InvalidServiceName| StartError::File(e.to_string()))?;
+    let database = settings.base.open_database(ABOUT.name).await?;
+    migrations::run(&database).await?;
+    let bus = Bus::open(settings.broker, settings.topology, ABOUT.name);
+    // Each worker has an outbox of its own: a commit wakes one waiting worker of an outbox, and both have work to do.
+    let events = Outbox::new(Arc::clone(&clock));
+    let invalidations = settings.redis.as_ref().map(|_| Outbox::new(Arc::clone(&clock)));
+    let instance = format!("{}-{}", std::process::id(), Uuid::new_v4().simple());
+    let news = News {
+        events: events.clone(),
+        invalidations: invalidations.clone(),
+        source: Source { service: ABOUT.name.to_owned(), instance },
+        offboardings: Arc::new(Notify::new()),
+        participants: settings.participants.into(),
+    };
+    let url = &settings.service_edge_url;
+    let participants = Participants::new(url, &settings.base.edge, me.clone(), signer, Arc::clone(&clock))
+        .map_err(|error| StartError::File(format!("the client for {url} cannot start: {error}")))?;
+    tokio::spawn(keep_house(database.clone(), Arc::clone(&clock)));
+    let tenants = Tenants::new(database.clone(), clock, news);
+    let grpc = grpc::serve(settings.grpc_address, tenants.clone()).await?;
+    deliver(Worker::new(database.clone(), &events, Relay::new(bus.clone())));
+    if let (Some(address), Some(outbox)) = (&settings.redis, &invalidations) {
+        let redis = validity::connect_to(address);
+        deliver(Worker::new(database, outbox, Invalidations::new(redis)));
+    }
+    tokio::spawn(Offboarder::new(tenants.clone(), participants, me).run());
+    Ok(Running { router: routes::router(tenants, gate, settings.managers.into()), grpc, bus })
+}
+
+async fn keep_house(database: DatabaseConnection, clock: Arc<dyn Clock>) {
+    loop {
+        tokio::time::sleep(HOUSEKEEPING_INTERVAL).await;
+        let before = UnixTime::from_seconds(clock.now().seconds().saturating_sub(DELIVERED_STAY.as_secs()));
+        if let Err(error) = events::outbox::purge(&database, before, MAX_DELETED).await {
+            tracing::warn!(%error, "cannot delete delivered rows of the outbox");
+        }
+    }
+}
+
+/// Runs `worker` until the runtime ends.
+fn deliver<D: Deliver>(worker: Worker<D>) {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        worker.run(stopped).await;
+        drop(stop);
+    });
+}

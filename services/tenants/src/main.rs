@@ -1,0 +1,12 @@
+//! The tenants service.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = kit::openapi::command(&arguments, tenants::routes::documents) {
+        return code;
+    }
+    kit::startup::run(tenants::ABOUT, tenants::assemble).await
+}

@@ -1,0 +1,13 @@
+//! The tenants service from outside: its router without a socket, its workers, its gRPC port, as a process, on both databases.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod app;
+mod documents;
+mod grpc;
+mod kills;
+mod news;
+mod offboarding;
+mod process;
+mod refusals;
+mod routes;
