@@ -66,7 +66,7 @@ native: $(TOOLS)/rust.done ## Compile the guard to a dynamic module for Envoy
 
 .PHONY: build
 build: $(GUARD) ## Compile the programs of `make run`
-	@cargo build --locked --package cutover --package comparator --package authz-service --package auth --package users --package library --profile fast
+	@cargo build --locked --package cutover --package comparator --package authz-service --package auth --package users --package library --package image-service --profile fast
 
 .PHONY: run
 run: $(TOOLS)/python.done build ## Start the whole edge on embedded stores; Ctrl-C stops it

@@ -31,6 +31,8 @@ pub enum Part {
     Auth,
     /// The library service, of an edge whose file names it.
     Library,
+    /// The image service with made-up pictures, of an edge whose file names it.
+    Image,
     /// The authorizer.
     Authz,
     /// The authorizer's other replica, of an edge with two.
@@ -39,8 +41,16 @@ pub enum Part {
     Envoy,
 }
 
-const ALL: [Part; 7] =
-    [Part::Legacy, Part::Users, Part::Auth, Part::Library, Part::Authz, Part::SecondAuthz, Part::Envoy];
+const ALL: [Part; 8] = [
+    Part::Legacy,
+    Part::Users,
+    Part::Auth,
+    Part::Library,
+    Part::Image,
+    Part::Authz,
+    Part::SecondAuthz,
+    Part::Envoy,
+];
 
 /// How long a part may take to become ready. Machines that run tests are busy.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -63,11 +73,11 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// The development edge with one service less: the books are still at the legacy backend. Most tests need some backend
-    /// behind `/books` and no library ([`Edge::shipped`] has it).
+    /// The development edge with two services less: books and pictures are still at the legacy backend. Most tests need some
+    /// backend behind `/books` and the file host, and neither library nor image service ([`Edge::shipped`] has both).
     #[must_use]
     pub fn dev() -> EdgeBuilder {
-        Self::shipped("dev").books_at_legacy()
+        Self::shipped("dev").more_at_legacy()
     }
 
     /// The file of [`Edge::dev`].
@@ -77,7 +87,7 @@ impl Edge {
     #[must_use]
     pub fn dev_text() -> String {
         let file = parts::repository().join("envoy/edges/dev.yaml");
-        builder::with_books_at_legacy(&std::fs::read_to_string(file).expect("the edge file is readable"))
+        builder::with_more_at_legacy(&std::fs::read_to_string(file).expect("the edge file is readable"))
     }
 
     /// An edge of `envoy/edges`, by its name. One with a certificate gets a development pair, and
@@ -203,6 +213,12 @@ impl Edge {
                 command.env("LIBRARY_SURFACE", "older");
                 ("library", command)
             }
+            Part::Image => {
+                let mut command = Command::new(parts::program("image"));
+                // As `cutover run` starts it.
+                command.env("IMAGE_STUB", "dev");
+                ("image", command)
+            }
             Part::Authz => ("authz", Command::new(parts::program("authz-service"))),
             Part::SecondAuthz => ("authz-2", Command::new(parts::program("authz-service"))),
             Part::Envoy => {
@@ -314,6 +330,7 @@ impl Edge {
             (Part::Users, "USERS_ADDRESS", "/readyz"),
             (Part::Auth, "AUTH_ADDRESS", "/readyz"),
             (Part::Library, "LIBRARY_ADDRESS", "/readyz"),
+            (Part::Image, "IMAGE_ADDRESS", "/readyz"),
             (Part::Authz, "AUTHZ_ADMIN_ADDRESS", "/readyz"),
             (Part::SecondAuthz, "AUTHZ_2_ADMIN_ADDRESS", "/readyz"),
             (Part::Envoy, "ENVOY_ADMIN_ADDRESS", "/ready"),

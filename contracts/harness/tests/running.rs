@@ -20,6 +20,7 @@ const NAMES: [&str; 9] = [
     "AUTH_ADDRESS",
     "USERS_ADDRESS",
     "LIBRARY_ADDRESS",
+    "IMAGE_ADDRESS",
 ];
 
 fn command(home: &Path, ports: &[Port]) -> Command {

@@ -26,7 +26,7 @@ use crate::tree;
 const THUMBNAIL: &str = "thumbnail";
 
 /// The highest page that exists.
-const MAX_PAGE: u32 = 9_999;
+const MAX_PAGE: u32 = drawing::MAX_PAGES;
 
 /// Makes up pictures, and keeps them in a directory of bounded size.
 #[derive(Clone, Debug)]

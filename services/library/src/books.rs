@@ -10,15 +10,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use clock::{Clock, UnixTime};
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func, NullOrdering};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, NullOrdering, Query};
 use sea_orm::{
-    ColumnTrait as _, Condition, DatabaseConnection, EntityTrait as _, Order as Direction, QueryFilter as _,
+    ColumnTrait as _, Condition, DatabaseConnection, DbBackend, EntityTrait as _, Order as Direction, QueryFilter as _,
     QueryOrder as _, QuerySelect as _, Select,
 };
 use time::OffsetDateTime;
 
 use crate::book::{Book, Tag};
 use crate::error::Error;
+use crate::search::Expression;
 use entity::{Column, Entity, Model};
 
 pub use finding::Scope;
@@ -101,10 +102,28 @@ pub struct Filter {
     pub unchecked: bool,
     /// Whether books that others replace are listed.
     pub renewed: Renewed,
+    /// Of the books with one title and kind, only the newest. Books that the other fields leave out do not count.
+    pub newest_of_each: bool,
+    /// Only books whose tags match.
+    pub tags: Option<Expression>,
 }
 
 impl Filter {
-    fn condition(&self) -> Condition {
+    fn condition(&self, backend: DbBackend) -> Condition {
+        let own = self.own_condition(backend);
+        if !self.newest_of_each {
+            return own;
+        }
+        let newest = Query::select()
+            .expr(Func::max(Expr::col(Column::Id)))
+            .from(Entity)
+            .cond_where(own.clone())
+            .group_by_columns([Column::Title, Column::Kind])
+            .take();
+        own.add(Column::Id.in_subquery(newest))
+    }
+
+    fn own_condition(&self, backend: DbBackend) -> Condition {
         let renewed = match self.renewed {
             Renewed::Shown => None,
             Renewed::Hidden => Some(Column::RenewedAs.is_null()),
@@ -120,6 +139,7 @@ impl Filter {
             .add_option(released)
             .add_option(self.unchecked.then(|| Column::CheckedAt.is_null()))
             .add_option(renewed)
+            .add_option(self.tags.as_ref().map(|tags| finding::matches(backend, Scope::Tag, tags)))
     }
 }
 
@@ -172,7 +192,7 @@ impl Books {
     /// # Errors
     /// [`Error::Store`].
     pub async fn list(&self, filter: &Filter, sort: Sort, page: Page) -> Result<Vec<Book>, Error> {
-        let query = Entity::find().filter(filter.condition());
+        let query = Entity::find().filter(filter.condition(self.backend()));
         self.part(ordered(query, sort), page).await
     }
 
@@ -181,9 +201,13 @@ impl Books {
     /// # Errors
     /// [`Error::Store`].
     pub async fn ids(&self, filter: &Filter, page: Page) -> Result<Vec<i32>, Error> {
-        let query = Entity::find().select_only().column(Column::Id).filter(filter.condition());
+        let query = Entity::find().select_only().column(Column::Id).filter(filter.condition(self.backend()));
         let query = ordered(query, Sort::Id(Way::Desc)).limit(page.per_page).offset(page.offset());
         Ok(query.into_tuple().all(&self.database).await?)
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.database.get_database_backend()
     }
 
     async fn part(&self, query: Select<Entity>, page: Page) -> Result<Vec<Book>, Error> {

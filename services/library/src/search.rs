@@ -44,12 +44,24 @@ impl Expression {
     /// # Errors
     /// [`Invalid`], also for an empty text and for one that is too long.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        Self::read(text, true)
+    }
+
+    /// Reads an expression whose last word is a whole word, too.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_whole(text: &str) -> Result<Self, Invalid> {
+        Self::read(text, false)
+    }
+
+    fn read(text: &str, has_prefix: bool) -> Result<Self, Invalid> {
         let spaced = text.replace('(', " ( ").replace(')', " ) ");
         let tokens: Vec<&str> = spaced.split_whitespace().take(MAX_TOKENS + 1).collect();
         if tokens.len() > MAX_TOKENS {
             return Err(Invalid);
         }
-        let last = tokens.iter().rposition(|token| *token != ")");
+        let last = tokens.iter().rposition(|token| has_prefix && *token != ")");
         let mut reader = Reader { tokens: &tokens, at: 0, last };
         let expression = reader.any(0)?;
         if reader.peek().is_some() { Err(Invalid) } else { Ok(expression) }
@@ -166,6 +178,14 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(Expression::parse(text).map(|e| shown(&e)).as_deref(), Ok(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn of_a_whole_expression_no_word_is_a_prefix() {
+        for (text, expected) in [("a", "a"), ("misc-full OR (b)", "((misc & full) | b)"), ("NOT a", "!a")] {
+            assert_eq!(Expression::parse_whole(text).map(|e| shown(&e)).as_deref(), Ok(expected), "{text}");
+        }
+        assert_eq!(Expression::parse_whole("a AND"), Err(Invalid));
     }
 
     #[test]

@@ -21,22 +21,31 @@ pub struct EdgeBuilder {
     workers: u8,
     drain_seconds: u32,
     prepare: Option<Prepare>,
-    books_at_legacy: bool,
+    more_at_legacy: bool,
 }
 
-/// The library's backend and its routes in `envoy/edges/dev.yaml`.
-const LIBRARY: &str = "  library: { address: \"${LIBRARY_ADDRESS:-127.0.0.1:3023}\" }\n";
-const BOOKS: [&str; 2] = [
-    "prefix: /books, policy: signed-in, to: library,",
-    "prefix: /open-graph, methods: [GET, HEAD], policy: public, to: library,",
+/// The backends of books and pictures in `envoy/edges/dev.yaml`.
+const BACKENDS: [&str; 2] = [
+    "  library: { address: \"${LIBRARY_ADDRESS:-127.0.0.1:3023}\" }\n",
+    "  image: { address: \"${IMAGE_ADDRESS:-127.0.0.1:3024}\" }\n",
 ];
 
-/// The development edge's `text` before the books moved to the library.
-pub(super) fn with_books_at_legacy(text: &str) -> String {
-    let is_there = BOOKS.iter().chain([&LIBRARY]).all(|piece| text.contains(piece));
-    assert!(is_there, "envoy/edges/dev.yaml sends the books elsewhere");
-    let text = text.replace(LIBRARY, "");
-    BOOKS.iter().fold(text, |text, route| text.replace(route, &route.replace("to: library", "to: legacy")))
+/// The end of each route to them.
+const ROUTES: [&str; 3] = [
+    "prefix: /books, policy: signed-in, to: library,",
+    "prefix: /open-graph, methods: [GET, HEAD], policy: public, to: library,",
+    "host: file, prefix: /, policy: signed-in, to: image,",
+];
+
+/// The development edge's `text` before books and pictures moved to services of their own.
+pub(super) fn with_more_at_legacy(text: &str) -> String {
+    let missing = BACKENDS.iter().chain(&ROUTES).find(|piece| !text.contains(**piece));
+    assert_eq!(missing, None, "envoy/edges/dev.yaml sends books or pictures elsewhere");
+    let text = BACKENDS.iter().fold(text.to_owned(), |text, backend| text.replace(backend, ""));
+    ROUTES.iter().fold(text, |text, route| {
+        let (kept, _) = route.rsplit_once("to: ").unwrap_or_default();
+        text.replace(route, &format!("{kept}to: legacy,"))
+    })
 }
 
 /// Writes files into the home before anything reads them.
@@ -56,13 +65,13 @@ impl EdgeBuilder {
             workers: 1,
             drain_seconds: 600,
             prepare: None,
-            books_at_legacy: false,
+            more_at_legacy: false,
         }
     }
 
-    /// Without the library: the legacy backend has the books.
-    pub(super) fn books_at_legacy(mut self) -> Self {
-        self.books_at_legacy = true;
+    /// Without library and image service: the legacy backend has books and pictures.
+    pub(super) fn more_at_legacy(mut self) -> Self {
+        self.more_at_legacy = true;
         self
     }
 
@@ -145,8 +154,8 @@ impl EdgeBuilder {
         self.replace("exposure: public }", &tls).replace("{ listener: public,", "{ listeners: [public, tls],")
     }
 
-    /// Replaces a backend by another address: `LEGACY_ADDRESS`, `AUTH_ADDRESS`, `USERS_ADDRESS` or
-    /// `LIBRARY_ADDRESS`.
+    /// Replaces a backend by another address: `LEGACY_ADDRESS`, `AUTH_ADDRESS`, `USERS_ADDRESS`, `LIBRARY_ADDRESS` or
+    /// `IMAGE_ADDRESS`.
     #[must_use]
     pub fn stand_in(mut self, variable: &'static str, address: SocketAddr) -> Self {
         self.without.extend(match variable {
@@ -154,6 +163,7 @@ impl EdgeBuilder {
             "AUTH_ADDRESS" => Some(Part::Auth),
             "USERS_ADDRESS" => Some(Part::Users),
             "LIBRARY_ADDRESS" => Some(Part::Library),
+            "IMAGE_ADDRESS" => Some(Part::Image),
             other => panic!("{other} is not the address of a backend"),
         });
         self.stand_ins.insert(variable, address);
@@ -167,6 +177,7 @@ impl EdgeBuilder {
             .stand_in("AUTH_ADDRESS", address)
             .stand_in("USERS_ADDRESS", address)
             .stand_in("LIBRARY_ADDRESS", address)
+            .stand_in("IMAGE_ADDRESS", address)
     }
 
     /// Leaves a part out.
@@ -194,10 +205,11 @@ impl EdgeBuilder {
             std::fs::create_dir_all(home.path().join(directory)).expect("the home is writable");
         }
         let mut text = std::fs::read_to_string(&self.file).expect("the edge file is readable");
-        if self.books_at_legacy {
-            text = with_books_at_legacy(&text);
+        if self.more_at_legacy {
+            text = with_more_at_legacy(&text);
         }
-        let has_library = text.contains("${LIBRARY_ADDRESS");
+        let optional = [(Part::Library, "${LIBRARY_ADDRESS"), (Part::Image, "${IMAGE_ADDRESS")];
+        let is_named = optional.map(|(part, variable)| (part, text.contains(variable)));
         for (old, new) in &self.edits {
             assert!(text.contains(old.as_str()), "{old:?} is not in {}", self.file.display());
             text = text.replace(old.as_str(), new);
@@ -215,6 +227,7 @@ impl EdgeBuilder {
             "AUTH_ADDRESS",
             "USERS_ADDRESS",
             "LIBRARY_ADDRESS",
+            "IMAGE_ADDRESS",
         ];
         let ports = names.map(|name| (name, Port::lease()));
         let mut addresses: BTreeMap<&str, SocketAddr> =
@@ -258,7 +271,8 @@ impl EdgeBuilder {
             edge.tunnel = Some(Tunnel::to(edge.address("EDGE_ADDRESS"), &certificate));
         }
         for part in ALL {
-            if !self.without.contains(&part) && (part != Part::Library || has_library) {
+            let is_in_file = is_named.iter().all(|(named, is)| *named != part || *is);
+            if !self.without.contains(&part) && is_in_file {
                 edge.start(part);
             }
         }

@@ -22,8 +22,8 @@ const CACHED: HeaderValue = HeaderValue::from_static("private,max-age=1209600");
 
 pub(super) async fn answer(pictures: &Pictures, request: &Parts) -> Result<Response, Error> {
     let path = request.uri.path();
-    if let Some(directory) = path.strip_suffix("/@") {
-        return list(pictures, directory, request.uri.query().unwrap_or_default(), &request.method).await;
+    if let Some((directory, names)) = listing(path, request.uri.query().unwrap_or_default()) {
+        return list(pictures, directory, names, &request.method).await;
     }
     let path = PicturePath::parse(path)?;
     let content = match pictures {
@@ -113,7 +113,44 @@ fn value(text: &str) -> Result<HeaderValue, Error> {
     HeaderValue::from_str(text).map_err(|error| Error::Disk(std::io::Error::other(error)))
 }
 
-async fn list(pictures: &Pictures, directory: &str, query: &str, method: &Method) -> Result<Response, Error> {
+/// Which names a list has.
+#[derive(Clone, Copy)]
+enum Names {
+    /// Pages. A file `image_list` that an older crawler keeps is none.
+    Pages,
+    /// The same with the cover.
+    WithThumbnail,
+    /// All pictures, as clients of 2022 read them.
+    Pictures,
+}
+
+impl Names {
+    fn has(self, name: &str) -> bool {
+        match self {
+            Self::Pages => !is_crawlers(name) && !name.starts_with("thumbnail"),
+            Self::WithThumbnail => !is_crawlers(name),
+            Self::Pictures => !is_crawlers(name) && !name.ends_with(".txt"),
+        }
+    }
+}
+
+fn is_crawlers(name: &str) -> bool {
+    matches!(name, "image_list" | "image_list.txt")
+}
+
+/// Returns the directory that a request lists: `PATH/@`, or `PATH/image_list?madome-2022=true` of older clients, to which the
+/// library redirects them. Without that parameter `image_list` is a file like any other.
+fn listing<'r>(path: &'r str, query: &str) -> Option<(&'r str, Names)> {
+    let pairs = serde_urlencoded::from_str::<Vec<(String, String)>>(query).unwrap_or_default();
+    if let Some(directory) = path.strip_suffix("/@") {
+        let has_thumbnail = pairs.iter().any(|(name, value)| name == "visible-thumbnail" && value == "true");
+        return Some((directory, if has_thumbnail { Names::WithThumbnail } else { Names::Pages }));
+    }
+    let directory = path.strip_suffix("/image_list").or_else(|| path.strip_suffix("/image_list.txt"))?;
+    pairs.iter().any(|(name, _)| name == "madome-2022").then_some((directory, Names::Pictures))
+}
+
+async fn list(pictures: &Pictures, directory: &str, shown: Names, method: &Method) -> Result<Response, Error> {
     // The root itself has no pictures.
     let directory = PicturePath::parse(directory)?;
     let names = match pictures {
@@ -123,13 +160,7 @@ async fn list(pictures: &Pictures, directory: &str, query: &str, method: &Method
         }
         Pictures::Stub(stub) => stub.names(directory.as_str()),
     };
-    let with_thumbnail = serde_urlencoded::from_str::<Vec<(String, String)>>(query)
-        .is_ok_and(|pairs| pairs.iter().any(|(name, value)| name == "visible-thumbnail" && value == "true"));
-    let shown: Vec<&String> = names
-        .iter()
-        .filter(|name| !matches!(name.as_str(), "image_list" | "image_list.txt"))
-        .filter(|name| with_thumbnail || !name.starts_with("thumbnail"))
-        .collect();
+    let shown: Vec<&String> = names.iter().filter(|name| shown.has(name)).collect();
     let body = serde_json::to_string(&shown).map_err(|error| Error::Disk(error.into()))?;
     let mut answer = Response::new(Body::empty());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

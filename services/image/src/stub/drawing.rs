@@ -27,6 +27,9 @@ const QUALITY: u8 = 60;
 /// AVIF's speed, 1 (smallest) to 10 (fastest).
 const AVIF_SPEED: u8 = 10;
 
+/// The most pages of a listing. No page beyond it exists.
+pub const MAX_PAGES: u32 = 39;
+
 /// Squares in a row of the pattern. It is mirrored, so that half of them are drawn from the hash.
 const SQUARES: u32 = 8;
 
@@ -50,10 +53,10 @@ impl Hash {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Returns the number of pages in a listing, 8 to 39.
+    /// Returns the number of pages in a listing, from 8 to [`MAX_PAGES`].
     #[must_use]
     pub fn pages(&self) -> u32 {
-        8 + u32::from(self.byte(0)) % 32
+        8 + u32::from(self.byte(0)) % (MAX_PAGES - 7)
     }
 
     /// Returns a byte. The hash repeats after its end.

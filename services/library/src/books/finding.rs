@@ -45,7 +45,7 @@ impl Books {
             let query = Entity::find()
                 .select_only()
                 .column(Column::Id)
-                .filter(filter.condition())
+                .filter(filter.condition(self.backend()))
                 .filter(Column::Id.in_subquery(tags::books_with(tags::is(&tag))));
             let query = ordered(query, sort).limit(page.per_page).offset(page.offset());
             let ids: Vec<i32> = query.into_tuple().all(&self.database).await?;
@@ -81,7 +81,7 @@ impl Books {
         page: Page,
     ) -> Result<Vec<Book>, Error> {
         let backend = self.database.get_database_backend();
-        let query = Entity::find().filter(filter.condition()).filter(matches(backend, scope, expression));
+        let query = Entity::find().filter(filter.condition(backend)).filter(matches(backend, scope, expression));
         let query = match sort {
             Some(sort) => ordered(query, sort),
             None => {
@@ -198,7 +198,7 @@ fn by_bytes(backend: DbBackend, expression: impl Into<SimpleExpr>) -> SimpleExpr
     }
 }
 
-fn matches(backend: DbBackend, scope: Scope, expression: &Expression) -> Condition {
+pub(super) fn matches(backend: DbBackend, scope: Scope, expression: &Expression) -> Condition {
     match expression {
         Expression::Word(word) => Condition::all().add(has(backend, scope, word)),
         Expression::All(parts) => {

@@ -43,6 +43,8 @@ pub(super) async fn list(State(app): State<App>, _: Person, query: Query) -> Res
         kinds: query.later_kinds()?,
         released: query.flag("released")?,
         renewed: if only { Renewed::Only } else { Renewed::Hidden },
+        // Replaced books are shown one by one.
+        newest_of_each: query.flag("deduplicate")?.unwrap_or(false) && !only,
         ..Filter::default()
     };
     let tags = query.tags()?;
@@ -111,7 +113,9 @@ pub(super) async fn change(
 pub(super) async fn search(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
     let expression =
         Expression::parse(query.value("q").unwrap_or_default()).map_err(|e| invalid(e.to_string()))?;
-    let filter = Filter { kinds: query.later_kinds()?, renewed: Renewed::Hidden, ..Filter::default() };
+    let tags = query.value("filter").filter(|text| !text.trim().is_empty());
+    let tags = tags.map(Expression::parse_whole).transpose().map_err(|e| invalid(e.to_string()))?;
+    let filter = Filter { kinds: query.later_kinds()?, renewed: Renewed::Hidden, tags, ..Filter::default() };
     let sort = query.later_rank()?;
     let books = app.books.search(&expression, Scope::Any, &filter, sort, query.page(25)?).await?;
     Ok(view::listed::<Later>(books))

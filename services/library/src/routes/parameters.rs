@@ -35,6 +35,8 @@ pub(super) struct Listing {
     /// Only books that others replace. Without it they are hidden.
     #[param(rename = "legacy-only")]
     legacy_only: Option<bool>,
+    /// Of the books with one title and kind, only the newest. It does not count with `legacy-only`.
+    deduplicate: Option<bool>,
 }
 
 /// Which kinds of books are wanted.
@@ -56,6 +58,9 @@ pub(super) struct Search {
     /// Words of titles and tags, with `AND`, `OR`, `NOT` and parentheses. The last word is a beginning.
     #[param(example = "sample")]
     q: String,
+    /// Words that the tags of the books have, in the same form, but whole.
+    #[param(example = "misc-full-color")]
+    filter: Option<String>,
     /// The order.
     #[param(rename = "sort-by", inline)]
     sort_by: Option<Rank>,

@@ -63,6 +63,52 @@ async fn bots_add_release_check_and_renew_on_both() {
     on_both(Surface::Later, bots_add_release_check_and_renew).await;
 }
 
+async fn searches_are_filtered_by_tags_and_lists_have_no_copies(app: TestApp) {
+    let all = async |path: &str| app.get(&format!("{path}&per-page=100")).await.ids();
+    let sample = all("/books/search?q=sample&sort-by=id-asc").await;
+    let series = all("/books/search?q=sample&sort-by=id-asc&filter=series-some-series").await;
+    assert_eq!((sample.len(), series.len()), (40, 13), "every third book from the third on: {series:?}");
+    assert_eq!(all("/books/search?q=sample&filter=").await.len(), 40, "an empty filter is none");
+    assert_eq!(all("/books/search?q=sample&filter=NOT+series").await.len(), 27);
+    assert_eq!(all("/books/search?q=sample&filter=series+AND+group").await, [30, 15]);
+    assert_eq!(all("/books/search?q=book+AND+15&filter=group").await, [15], "title and tag together");
+    assert_eq!(all("/books/search?q=sample&filter=grou").await, [0_i64; 0], "whole words");
+    assert_eq!(all("/books/search?q=sample&filter=sample").await, [0_i64; 0], "titles are not filtered");
+    assert_eq!(app.get("/books/search?q=a&filter=a+OR").await, Answer::invalid("Invalid search query"));
+    assert_eq!(app.get("/books/search?q=a&filter=%00").await, Answer::invalid("Invalid search query"));
+
+    let copies = [(1001, "Twin", "manga"), (1002, "Twin", "manga"), (1003, "Twin", "game-cg"), (1004, "twin", "manga")];
+    for (id, title, kind) in copies {
+        let book = format!(r#"{{"id":{id},"title":"{title}","kind":"{kind}","tags":[["misc","x"]]}}"#);
+        assert_eq!(app.call(Role::BOT, "POST /books", &book).await.status, 201);
+    }
+    let newest = "/books?deduplicate=true&sort-by=id-desc";
+    assert_eq!(app.get(&format!("{newest}&per-page=4")).await.ids(), [1004, 1003, 1002, 40]);
+    assert_eq!(app.get("/books?deduplicate=false&per-page=4").await.ids(), [1004, 1003, 1002, 1001]);
+    assert_eq!(app.get("/books?per-page=4").await.ids(), [1004, 1003, 1002, 1001]);
+    assert_eq!(app.get(&format!("{newest}&kinds[]=manga&per-page=2")).await.ids(), [1004, 1002]);
+    // A copy that the list does not have hides none that it has.
+    assert_eq!(app.call(Role::BOT, "PATCH /books/1001/release", "").await.status, 204);
+    assert_eq!(app.get("/books?released=true&deduplicate=true").await.ids(), [1001]);
+    assert_eq!(app.get("/books?released=false&deduplicate=true&per-page=3").await.ids(), [1004, 1003, 1002]);
+    let by_tags = app.get("/books?tags[]=misc-x&deduplicate=true&per-page=9").await.value();
+    let ids: Vec<_> = by_tags[0][1].as_array().unwrap().iter().map(|book| book["id"].clone()).collect();
+    assert_eq!(ids, [1004, 1003, 1002]);
+    for (old, new) in [(1002, 1004), (1001, 1004)] {
+        assert_eq!(app.call(Role::BOT, &format!("POST /books/{old}/renew/{new}"), "").await.status, 204);
+    }
+    let replaced = "/books?legacy-only=true&deduplicate=true";
+    assert_eq!(app.get(replaced).await.ids(), [1002, 1001], "replaced books are shown one by one");
+    assert_eq!(app.get(&format!("{newest}&kinds[]=manga&per-page=2")).await.ids(), [1004, 37]);
+    let refused = app.get("/books?deduplicate=x").await;
+    assert_eq!(refused, Answer::invalid("\"deduplicate\" must be a boolean"));
+}
+
+#[tokio::test]
+async fn searches_are_filtered_by_tags_and_lists_have_no_copies_on_both() {
+    on_both(Surface::Later, searches_are_filtered_by_tags_and_lists_have_no_copies).await;
+}
+
 #[tokio::test]
 async fn a_lower_role_and_a_missing_book_are_refused() {
     let app = TestApp::on(None, Surface::Later).await;
