@@ -10,7 +10,7 @@ use std::time::Duration;
 use harness::wire::Request;
 use harness::{Port, envoy, eventually, guard, program, repository, venv, within};
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "EDGE_ADDRESS",
     "EDGE_SERVICE_ADDRESS",
     "ENVOY_ADMIN_ADDRESS",

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use clock::{Clock, UnixTime};
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, NullOrdering, Query};
 use sea_orm::{
-    ColumnTrait as _, Condition, DatabaseConnection, DbBackend, EntityTrait as _, Order as Direction, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, Select,
+    ColumnTrait as _, Condition, DatabaseConnection, DbBackend, EntityTrait as _, Order as Direction,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 use time::OffsetDateTime;
 

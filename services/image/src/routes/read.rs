@@ -150,7 +150,12 @@ fn listing<'r>(path: &'r str, query: &str) -> Option<(&'r str, Names)> {
     pairs.iter().any(|(name, _)| name == "madome-2022").then_some((directory, Names::Pictures))
 }
 
-async fn list(pictures: &Pictures, directory: &str, shown: Names, method: &Method) -> Result<Response, Error> {
+async fn list(
+    pictures: &Pictures,
+    directory: &str,
+    shown: Names,
+    method: &Method,
+) -> Result<Response, Error> {
     // The root itself has no pictures.
     let directory = PicturePath::parse(directory)?;
     let names = match pictures {

@@ -152,7 +152,9 @@ async fn a_listing_is_sorted_by_length_and_hides_what_is_no_page() {
     assert_eq!(app.get("/image/library/7/1.png/@").await.status, 404);
     assert_eq!(app.get("/image/library/7/image_list.txt").await.text(), "x");
     // Clients of 2022 are redirected to a list by another name.
-    for path in ["/v1/image/library/7/image_list", "/image/library/7/image_list", "/image/library/7/image_list.txt"] {
+    for path in
+        ["/v1/image/library/7/image_list", "/image/library/7/image_list", "/image/library/7/image_list.txt"]
+    {
         let older = app.get(&format!("{path}?madome-2022=true")).await;
         assert_eq!(older.text(), all.text(), "{path}");
         assert_eq!(older.header("content-type"), Some("application/json"));

@@ -71,7 +71,8 @@ async fn pages_differ_in_picture_ratio_and_size() {
 async fn a_name_without_a_format_is_a_png_and_what_is_no_page_is_404() {
     let app = TestApp::made_up("salt", PLENTY).await;
     assert_eq!(app.get("/v1/image/library/7/1").await.body, app.get("/image/library/7/1.png").await.body);
-    for name in ["0.png", "01.png", "40.png", "10000.png", "cover.png", "1.gif", "1.txt", "1.html", "-1.png"] {
+    for name in ["0.png", "01.png", "40.png", "10000.png", "cover.png", "1.gif", "1.txt", "1.html", "-1.png"]
+    {
         assert_eq!(app.get(&format!("/image/library/7/{name}")).await.status, 404, "{name}");
     }
     assert_eq!(app.get("/image/%2e%2e/1.png").await.status, 403);

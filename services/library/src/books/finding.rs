@@ -81,7 +81,8 @@ impl Books {
         page: Page,
     ) -> Result<Vec<Book>, Error> {
         let backend = self.database.get_database_backend();
-        let query = Entity::find().filter(filter.condition(backend)).filter(matches(backend, scope, expression));
+        let query =
+            Entity::find().filter(filter.condition(backend)).filter(matches(backend, scope, expression));
         let query = match sort {
             Some(sort) => ordered(query, sort),
             None => {

@@ -77,7 +77,12 @@ async fn searches_are_filtered_by_tags_and_lists_have_no_copies(app: TestApp) {
     assert_eq!(app.get("/books/search?q=a&filter=a+OR").await, Answer::invalid("Invalid search query"));
     assert_eq!(app.get("/books/search?q=a&filter=%00").await, Answer::invalid("Invalid search query"));
 
-    let copies = [(1001, "Twin", "manga"), (1002, "Twin", "manga"), (1003, "Twin", "game-cg"), (1004, "twin", "manga")];
+    let copies = [
+        (1001, "Twin", "manga"),
+        (1002, "Twin", "manga"),
+        (1003, "Twin", "game-cg"),
+        (1004, "twin", "manga"),
+    ];
     for (id, title, kind) in copies {
         let book = format!(r#"{{"id":{id},"title":"{title}","kind":"{kind}","tags":[["misc","x"]]}}"#);
         assert_eq!(app.call(Role::BOT, "POST /books", &book).await.status, 201);
