@@ -1,4 +1,4 @@
-//! P1, the other side: what Envoy itself changes about a request, name by name. Each is a known limit (ARCHITECTURE, P1), and
+//! P1, the other side: what Envoy itself changes about a message, name by name. Each is a known limit (ARCHITECTURE, P1), and
 //! everything that is not listed here passes as it came (`bytes.rs`).
 
 #[path = "bytes_changed/names.rs"]
@@ -7,6 +7,7 @@ mod names;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use harness::wire::Connection;
 use harness::{Backend, Edge, Part};
 
 use names::NAMES;
@@ -191,4 +192,94 @@ fn a_bare_cr_in_a_value_is_removed() {
     let answer = edge.get("/open").header("X-Any", "a\rb").send();
     let arrived = (answer.status == 200).then(|| backend.last().header("x-any"));
     assert_eq!((answer.status, arrived), (200, Some(Some("ab".to_owned()))));
+}
+
+/// The answer through `edge`, without the lines that it adds for its own hop.
+fn through(edge: &Edge) -> String {
+    let mut connection = Connection::open(edge.public()).expect("the edge listens");
+    connection.write(&edge.get("/open").header("connection", "close").bytes()).expect("the edge reads");
+    let all = String::from_utf8_lossy(&connection.rest()).into_owned();
+    let is_own = |line: &&str| ["date: ", "connection: "].iter().any(|own| line.starts_with(own));
+    all.split("\r\n").filter(|line| !is_own(line)).collect::<Vec<_>>().join("\r\n")
+}
+
+/// The same message in another spelling: Envoy writes each line anew (RFC 9112 §2.2, §5.2; RFC 9110 §8.6).
+#[test]
+fn spellings_of_the_wire_are_written_anew_in_answers() {
+    let next = Arc::new(Mutex::new(String::new()));
+    let shared = Arc::clone(&next);
+    let backend = Backend::with(move |_| shared.lock().expect("no thread panicked").clone().into_bytes());
+    let edge = edge_before(&backend);
+    let through = |answer: &str| {
+        answer.clone_into(&mut next.lock().expect("no thread panicked"));
+        through(&edge)
+    };
+    for (what, answer, expected) in [
+        (
+            "a 204 may have no length",
+            "HTTP/1.1 204 No Content\r\nX-A: b\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n",
+        ),
+        (
+            "a 304 keeps the length that a GET would have had",
+            "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+            "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+        ),
+        (
+            "a folded value",
+            "HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 2\r\n\r\nhi",
+            "HTTP/1.1 200 OK\r\nX-A: b c\r\nContent-Length: 2\r\n\r\nhi",
+        ),
+        (
+            "lines that end with LF alone, and whitespace around values and the reason",
+            "HTTP/1.1 200 So  be it \nX-A:b\t\nContent-Length: 2\n\nhi",
+            "HTTP/1.1 200 So  be it\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi",
+        ),
+        (
+            "another version",
+            "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+        ),
+        (
+            "names of trailers",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-End: A\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-end: A\r\n\r\n",
+        ),
+    ] {
+        assert_eq!(through(answer), expected, "{what}");
+    }
+    // Two lengths, even equal ones: which bytes end the message is never a guess.
+    let twice = through("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi");
+    assert!(twice.starts_with("HTTP/1.1 502 "), "{twice}");
+}
+
+/// The same for requests. A target in absolute form names the host, whatever `Host` says (RFC 9112 §3.2.2).
+#[test]
+fn spellings_of_the_wire_are_written_anew_in_requests() {
+    let backend = Backend::plain();
+    let edge = edge_before(&backend);
+    let ask = |request: &str| {
+        let mut connection = Connection::open(edge.public()).expect("the edge listens");
+        connection.write(request.as_bytes()).expect("the edge reads");
+        String::from_utf8_lossy(&connection.rest()).split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let own = "Host: localhost\r\nConnection: close\r\n";
+    let absolute =
+        "GET http://localhost/open/a?x=%2f HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n";
+    assert_eq!(ask(absolute), "200");
+    assert_eq!(backend.last().request_line(), "GET /open/a?x=%2f HTTP/1.1");
+    assert_eq!(backend.last().all("host"), ["localhost"]);
+    assert_eq!(ask(&format!("GET /open HTTP/1.1\r\n{own}X-A: b\r\n c\r\n\r\n")), "200");
+    assert_eq!(backend.last().all("x-a"), ["b c"], "a folded value");
+    assert_eq!(ask("GET /open HTTP/1.1\nHost: localhost\nConnection: close\nX-A:b\n\n"), "200");
+    assert_eq!(backend.last().all("x-a"), ["b"], "lines that end with LF alone");
+    let seen = backend.seen().len();
+    let twice = format!("POST /open HTTP/1.1\r\n{own}Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi");
+    assert_eq!((ask(&twice).as_str(), backend.seen().len()), ("400", seen));
+    let trailer = format!(
+        "POST /open HTTP/1.1\r\n{own}Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: A\r\n\r\n"
+    );
+    assert_eq!(ask(&trailer), "200");
+    let body = String::from_utf8_lossy(&backend.last().body).into_owned();
+    assert!(body.ends_with("0\r\nx-sum: A\r\n\r\n"), "{body:?}");
 }

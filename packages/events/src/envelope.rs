@@ -18,8 +18,8 @@ use crate::moment;
 /// The JSON Schema of an event.
 pub const SCHEMA: &str = include_str!("envelope.schema.json");
 
-/// The most bytes of an event as JSON. Events name what changed, and a consumer that needs more asks the owner of the data. A queue of
-/// [`MAX_WAITING`](crate::bus::MAX_WAITING) such events would still fit a broker's disk.
+/// The most bytes of an event as JSON. Events name what changed, and a consumer that needs more asks the owner of the data.
+/// A queue of [`MAX_WAITING`](crate::bus::MAX_WAITING) such events would still fit a broker's disk.
 pub const MAX_BYTES: usize = 64 * 1024;
 
 /// An event.
