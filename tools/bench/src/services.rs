@@ -132,8 +132,9 @@ impl Stand {
         progress.say(&format!("{PEOPLE} people, each with a connection"));
         let mint = self.edge.mint();
         let asks: Vec<Ask> = (0..PEOPLE)
-            .map(|number| Ask {
-                path: MIXED[number as usize % MIXED.len()].to_owned(),
+            .zip(MIXED.iter().cycle())
+            .map(|(number, path)| Ask {
+                path: (*path).to_owned(),
                 token: mint.with(|claims| {
                     claims.insert("sub".to_owned(), json!(person(number)));
                     claims.insert("sid".to_owned(), json!(person(number)));
