@@ -116,7 +116,7 @@ contracts: setup pages wasm native openapi ## Run the tests of each promise; pri
 
 .PHONY: bench
 bench: setup wasm native ## Bare Envoy and the edge side by side in one run; BENCH="--help" shows how to narrow it
-	@cargo build --locked --package bench --package cutover --package authz-service --package auth --package users --package library --profile fast
+	@cargo build --locked --package bench --package cutover --package authz-service --package auth --package users --package library --package image-service --profile fast
 	@cargo bench --quiet --locked --package authz-service --profile fast --bench decision
 	@$(TARGET)/fast/bench $(BENCH)
 
