@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use clock::Clock;
-use events::bus::{Bus, Exchange, Topology};
-use events::{Outbox, Source};
+use events::bus::{Bus, Topology};
+use events::{Exchange, Outbox, Source};
 use harness::{Redis, eventually_async};
 use kit::testing::platform_service;
 use sea_orm::ConnectionTrait as _;
