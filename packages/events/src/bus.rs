@@ -3,8 +3,8 @@
 //! | | RabbitMQ | in the process |
 //! |---|---|---|
 //! | published | when the broker confirmed it: it is on disk | when every subscriber has handled it |
-//! | a subscriber is away | its durable queue keeps at most [`MAX_WAITING`] events; beyond that, publishers wait | it gets events from when it subscribes |
-//! | an event that cannot be handled | goes to the dead letters of the broker after [`MAX_TRIES`] | is a failed publication: its row of the outbox waits, and ends among the dead ones |
+//! | a subscriber is away | its durable queue keeps [`MAX_WAITING`] events | it gets events from when it subscribes |
+//! | an event cannot be handled | it is a dead letter after [`MAX_TRIES`] | its row of the outbox waits, and dies in the end |
 //!
 //! A publication that is not confirmed is repeated by the outbox, so an event may arrive twice: [`crate::handled`].
 

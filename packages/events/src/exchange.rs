@@ -2,7 +2,7 @@
 
 use crate::envelope::EventType;
 
-/// The routing key of events at the audit exchange, which is direct.
+/// The routing key of events at the audit exchange. The authorizer's own events have other keys.
 pub(crate) const AUDITED: &str = "event";
 
 /// Where events are published.

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::envelope::{Envelope, InvalidEvent};
 use crate::exchange::Exchange;
@@ -41,7 +41,8 @@ pub const MAX_KEY_BYTES: usize = 255;
 #[derive(Clone, Debug)]
 pub struct Outbox {
     clock: Arc<dyn Clock>,
-    wake: Arc<Notify>,
+    /// Each worker sees each change of it, so none misses a row of its kind.
+    wake: watch::Sender<()>,
 }
 
 /// A new row.
@@ -91,7 +92,7 @@ impl Outbox {
     /// An outbox at the time of `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, wake: Arc::new(Notify::new()) }
+        Self { clock, wake: watch::Sender::new(()) }
     }
 
     /// Writes a row in the transaction of the change that it follows from.
@@ -143,9 +144,9 @@ impl Outbox {
         self.put(change, entry).await
     }
 
-    /// Wakes a worker of this process. Call it after the commit; without it the row is found by the next poll, within
+    /// Wakes the workers of this process. Call it after the commit; without it the row is found by the next poll, within
     /// [`worker::POLL`].
     pub fn committed(&self) {
-        self.wake.notify_one();
+        self.wake.send_replace(());
     }
 }

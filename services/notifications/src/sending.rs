@@ -5,8 +5,11 @@
 //! | this process is killed | then |
 //! |---|---|
 //! | before the mark `sending` | another worker sends it |
-//! | between the two marks | nothing knows whether the provider took it. A push message is sent again under the same collapse id, so the device shows one. A letter is **not** sent again: it becomes a dead letter that says so, and an operator decides (`POST …/retry`) |
+//! | between the two marks | nothing knows whether the provider took it: see below |
 //! | behind the mark `sent` | another worker finds the mark and only finishes the row |
+//!
+//! A push message is sent again under the same collapse id, so the device shows one. A letter is **not** sent again: it becomes
+//! a dead letter that says so, and an operator decides (`POST …/retry`).
 //!
 //! The same holds when a request was sent and its answer lost, and when the database is away after the answer for longer than
 //! a worker waits.

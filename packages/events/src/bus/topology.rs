@@ -6,8 +6,8 @@
 //! |---|---|
 //! | `coder.events` | a topic exchange; the routing key is the type of the event |
 //! | `coder.notifications` | the same, for what services want to be told to people |
-//! | `coder.audit` | a direct exchange, and its queue; events that must be kept |
-//! | `coder.dlq` | a direct exchange, and its queue: events that a consumer could not handle, with the consumer's queue as routing key |
+//! | `coder.audit` | the exchange of the authorizer's audit, and its queue; events that must be kept |
+//! | `coder.dlq` | a direct exchange, and its queue: what consumers could not handle; the routing key is the consumer's queue |
 //! | `coder.NAME` | the durable queue of the consumer NAME |
 
 use std::str::FromStr;
@@ -127,8 +127,9 @@ impl Topology {
         self.declare_audit(connection, channel, durable).await
     }
 
-    /// The exchange of an older edge is a topic exchange, which stays: declaring it as another kind is refused. The question
-    /// whether there is one ends its channel when there is none.
+    /// The authorizer makes the same topic exchange, whose bindings here name whole keys, so it works as a direct one. One of
+    /// another kind that exists is used as it is: declaring it as another kind is refused. The question whether there is one
+    /// ends its channel when there is none.
     async fn declare_audit(
         &self,
         connection: &Connection,
@@ -140,11 +141,11 @@ impl Topology {
         let asking = connection.create_channel().await?;
         let nothing = FieldTable::default;
         if asking
-            .exchange_declare(name.as_str().into(), ExchangeKind::Direct, passive, nothing())
+            .exchange_declare(name.as_str().into(), ExchangeKind::Topic, passive, nothing())
             .await
             .is_err()
         {
-            channel.exchange_declare(name.as_str().into(), ExchangeKind::Direct, durable, nothing()).await?;
+            channel.exchange_declare(name.as_str().into(), ExchangeKind::Topic, durable, nothing()).await?;
         }
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let asking = connection.create_channel().await?;

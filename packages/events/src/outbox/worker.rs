@@ -8,7 +8,7 @@ use std::time::Duration;
 use clock::Clock;
 use futures_util::{StreamExt as _, stream};
 use sea_orm::{DatabaseConnection, DbErr};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::outbox::Outbox;
@@ -104,7 +104,7 @@ impl Counts {
 pub struct Worker<D> {
     database: DatabaseConnection,
     clock: Arc<dyn Clock>,
-    wake: Arc<Notify>,
+    wake: watch::Sender<()>,
     deliver: D,
     counts: Arc<Counts>,
 }
@@ -119,7 +119,7 @@ impl<D: Deliver> Worker<D> {
     /// A worker of the rows of `outbox` in `database`.
     #[must_use]
     pub fn new(database: DatabaseConnection, outbox: &Outbox, deliver: D) -> Self {
-        let (clock, wake) = (Arc::clone(&outbox.clock), Arc::clone(&outbox.wake));
+        let (clock, wake) = (Arc::clone(&outbox.clock), outbox.wake.clone());
         Self { database, clock, wake, deliver, counts: Arc::default() }
     }
 
@@ -131,6 +131,7 @@ impl<D: Deliver> Worker<D> {
 
     /// Runs until `stop` is true or its sender is gone. Running deliveries are finished.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut wake = self.wake.subscribe();
         let mut failures = 0_u32;
         let mut is_logged = false;
         while !*stop.borrow() {
@@ -158,7 +159,7 @@ impl<D: Deliver> Worker<D> {
                 }
             };
             tokio::select! {
-                () = self.wake.notified(), if failures == 0 => {}
+                _ = wake.changed(), if failures == 0 => {}
                 () = sleep(pause) => {}
                 // An error means that the sender is gone, which ends the work, too.
                 _ = stop.wait_for(|stop| *stop) => return,
