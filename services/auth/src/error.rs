@@ -70,8 +70,8 @@ pub enum Error {
     /// The users service could not be queried.
     #[error("the account could not be looked up")]
     Lookup(#[source] LookupFailed),
-    /// The mail with the code could not be written.
-    #[error("the mail could not be written")]
+    /// The mail with the code could not be sent or written.
+    #[error("the mail could not be sent")]
     Mail(#[source] std::io::Error),
     /// The revocation could not be written.
     #[error("the revocation could not be written")]

@@ -172,7 +172,8 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
         sessions,
         tokens: Arc::new(tokens),
         people,
-        mailbox: Mailbox::new(home.path().join("mail"), Arc::clone(&clock)),
+        mailbox: Mailbox::new(settings.mail.as_ref(), home.path().join("mail"), Arc::clone(&clock))
+            .map_err(StartError::File)?,
         cookies: CookieLines::new(settings.cookies, &settings.root_domain)
             .map_err(|error| StartError::File(error.to_string()))?,
         surface: settings.surface,

@@ -1,93 +1,114 @@
-//! Outgoing mail, written as one JSON file each: `mail/ADDRESS/NNNN.json`, with the variables of its
-//! template. A script (or a developer) can read the login code from it. Another service sends the mail.
+//! Mails with login codes: through a mail server ([`smtp`]) or Amazon SES, or as files for a development edge.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+mod files;
+mod smtp;
+
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use clock::Clock;
-use serde_json::json;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use ::mail::{Keys, Letter, Sent, Ses};
+use clock::{Clock, UnixTime};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::escape;
+use crate::settings::mail::Sender;
+use smtp::Server;
 
-/// How often a faster writer of the same directory may take the number before this writer gives up.
-const MAX_ATTEMPTS: u32 = 100;
+/// The subject of every mail.
+const SUBJECT: &str = "Your login code";
 
-/// Writes mail to files.
+/// How long one mail may take. The person waits at the login form, and a request may take ten seconds.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// Mails login codes.
 #[derive(Clone, Debug)]
 pub struct Mailbox {
-    directory: PathBuf,
+    way: Way,
     clock: Arc<dyn Clock>,
 }
 
-impl Mailbox {
-    /// Writes mail below `directory`, which is created with the first mail.
-    #[must_use]
-    pub fn new(directory: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self { directory, clock }
-    }
+/// How mails leave.
+#[derive(Clone, Debug)]
+enum Way {
+    /// As files below this directory.
+    Files(PathBuf),
+    /// Through a mail server.
+    Server(Server),
+    /// Through Amazon SES.
+    Ses(Ses),
+}
 
-    /// Writes the mail with a login code. The code appears in the file and nowhere else.
+/// A code on its way.
+struct Code<'c> {
+    to: &'c str,
+    code: &'c str,
+    at: UnixTime,
+}
+
+impl Mailbox {
+    /// Mails through `sender`; without one, writes files below `directory`, which is created with the first mail.
     ///
     /// # Errors
-    /// The I/O error of the system.
-    pub async fn send_code(&self, address: &str, code: &str) -> io::Result<()> {
-        let now = i64::try_from(self.clock.now().seconds()).unwrap_or(i64::MAX);
-        let created_at = OffsetDateTime::from_unix_timestamp(now)
-            .ok()
-            .and_then(|time| time.format(&Rfc3339).ok())
-            .unwrap_or_default();
-        let mail = json!({
-            "to": address,
-            "template": "authcode",
-            "variables": { "authcode": code, "link": format!("madome:///auth?value={code}") },
-            "created_at": created_at,
-        });
-        let (all, name) = (self.directory.clone(), escape::directory_name(address));
-        let text = mail.to_string();
-        let writing = move || {
-            secret_file::make_directory(&all)?;
-            write(&all.join(name), &text)
+    /// When the settings of `sender` are not valid, or its key cannot be read. The message does not repeat a secret.
+    pub fn new(sender: Option<&Sender>, directory: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, String> {
+        let way = match sender {
+            Some(Sender::Smtp(server)) => Way::Server(Server::new(server)?),
+            Some(Sender::Ses(ses)) => {
+                let keys = Keys::read(&ses.key).map_err(|error| format!("SES_KEY: {error}"))?;
+                let made = Ses::new(&ses.region, ses.url.as_deref(), &ses.from, keys, Arc::clone(&clock));
+                Way::Ses(made.map_err(|error| format!("SES_URL: {error}"))?)
+            }
+            None => Way::Files(directory),
         };
-        tokio::task::spawn_blocking(writing).await.map_err(io::Error::other)?
+        Ok(Self { way, clock })
     }
-}
 
-/// Writes the file with the next number. A reader sees the whole file or none: the text goes to a file of
-/// another name first, and a hard link, unlike a rename, fails when the number is taken.
-fn write(directory: &Path, text: &str) -> io::Result<()> {
-    secret_file::make_directory(directory)?;
-    let draft = directory.join(format!(".{}", Uuid::new_v4()));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(text.as_bytes())?;
-    let linked = link(&draft, directory);
-    fs::remove_file(&draft)?;
-    linked
-}
-
-fn link(draft: &Path, directory: &Path) -> io::Result<()> {
-    let mut number = last_number(directory)?;
-    for _ in 0..MAX_ATTEMPTS {
-        number += 1;
-        match fs::hard_link(draft, directory.join(format!("{number:04}.json"))) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            done => return done,
+    /// Sends the mail with a login code. The code appears in the mail and nowhere else.
+    ///
+    /// # Errors
+    /// The I/O error of the system, or the refusal of the mail server or of SES. The mail may have been sent when the server did not
+    /// answer in time.
+    pub async fn send_code(&self, address: &str, code: &str) -> io::Result<()> {
+        let code = Code { to: address, code, at: self.clock.now() };
+        match &self.way {
+            Way::Files(directory) => files::write_code(directory, &code).await,
+            Way::Server(server) => server.send(&code).await,
+            Way::Ses(ses) => send_with(ses, &code).await,
         }
     }
-    Err(io::Error::other("too many simultaneous writers of one mailbox"))
 }
 
-fn last_number(directory: &Path) -> io::Result<u64> {
-    let mut last = 0;
-    for entry in fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok());
-        last = last.max(number.unwrap_or(0));
+/// Sends a code with SES, once: a person who receives none asks for the next.
+async fn send_with(ses: &Ses, code: &Code<'_>) -> io::Result<()> {
+    let letter = Letter {
+        to: code.to.to_owned(),
+        subject: SUBJECT.to_owned(),
+        text: text(code.code),
+        id: Uuid::new_v4().to_string(),
+    };
+    let late = || io::Error::new(io::ErrorKind::TimedOut, "SES does not answer");
+    match timeout(PATIENCE, ses.send(&letter)).await.map_err(|_| late())? {
+        Sent::Accepted(_) => Ok(()),
+        Sent::Later { error, after: _ }
+        | Sent::Unavailable(error)
+        | Sent::Refused(error)
+        | Sent::Unknown(error) => Err(io::Error::other(error)),
     }
-    Ok(last)
+}
+
+/// The text of a mail.
+fn text(code: &str) -> String {
+    let link = link(code);
+    // Short lines, so that the mail needs no encoding.
+    format!(
+        "Your login code is\n\n    {code}\n\nIt is valid for two minutes. On your phone you can open\n\n    {link}\n\nIf you did not \
+         ask for it, ignore this mail:\nnobody can sign in without the code.\n"
+    )
+}
+
+/// The link that opens an application with the code.
+fn link(code: &str) -> String {
+    format!("madome:///auth?value={code}")
 }

@@ -1,5 +1,6 @@
 //! The settings of the service, read from its environment.
 
+pub mod mail;
 pub mod passkeys;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use kit::settings::{
     CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable, database_url,
 };
 
+use mail::{MAIL_FROM, MAIL_SMTP_URL, SES_FROM, SES_KEY, SES_REGION, SES_URL, Sender};
 use passkeys::{PASSKEY_ORIGINS, PASSKEY_RP_ID, RelyingParty};
 
 /// The address to listen on.
@@ -160,6 +162,12 @@ pub const VARIABLES: &[Variable] = &[
     AUTH_SURFACE,
     AUTH_COOKIES,
     SESSION_MAX_DAYS,
+    MAIL_SMTP_URL,
+    MAIL_FROM,
+    SES_FROM,
+    SES_KEY,
+    SES_REGION,
+    SES_URL,
     PASSKEY_RP_ID,
     PASSKEY_ORIGINS,
     LEGACY_SESSIONS_REDIS,
@@ -242,6 +250,8 @@ pub struct Settings {
     pub cookies: Surface,
     /// The longest duration of a sign-in, however often it is refreshed.
     pub session_max_age: Duration,
+    /// What mails the login codes, if not files.
+    pub mail: Option<Sender>,
     /// Where passkeys are valid.
     pub passkeys: RelyingParty,
     /// How sessions of the legacy backend are exchanged, if they are.
@@ -273,6 +283,7 @@ impl fmt::Debug for Settings {
             .field("surface", &self.surface)
             .field("cookies", &self.cookies)
             .field("session_max_age", &self.session_max_age)
+            .field("mail", &self.mail)
             .field("passkeys", &self.passkeys)
             .field("legacy", &self.legacy)
             .field("sessions", &self.sessions)
@@ -297,6 +308,7 @@ impl Settings {
         let settings = Self {
             address: reader.address(&AUTH_ADDRESS),
             service_edge_url: reader.checked(&SERVICE_EDGE_URL, check_url).trim_end_matches('/').to_owned(),
+            mail: mail::read(&mut reader),
             passkeys: RelyingParty::read(&mut reader, &root_domain),
             root_domain,
             issuer: reader.text(&TOKEN_ISSUER),

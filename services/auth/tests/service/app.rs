@@ -119,6 +119,7 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         surface: Surface::Later,
         cookies: Surface::Later,
         session_max_age: std::time::Duration::from_secs(30 * 86_400),
+        mail: None,
         passkeys: RelyingParty::of("dev-domain.test"),
         home,
         database_url,

@@ -14,6 +14,7 @@ mod families;
 mod floods;
 mod forged;
 mod generations;
+mod mail_server;
 mod passkeys;
 mod passkeys_refused;
 mod process;
