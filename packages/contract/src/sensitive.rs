@@ -166,6 +166,7 @@ impl Found {
                 if is_sensitive(name) && is_opaque(value) {
                     self.add(Kind::Secret, &named, value);
                 }
+                self.address(&named, value);
                 self.text(&named, value);
             }
         }
@@ -187,6 +188,16 @@ impl Found {
         }
     }
 
+    /// The query and the fragment of an address: `Location: /signed-in#access_token=…` opens what a body with it would.
+    fn address(&mut self, place: &str, value: &str) {
+        if !value.starts_with('/') && !value.contains("://") {
+            return;
+        }
+        for part in value.split(['?', '#']).skip(1) {
+            self.pairs(place, part, '&');
+        }
+    }
+
     fn body(&mut self, place: &str, bytes: &[u8]) {
         let Some(values) = json_values(bytes) else {
             let text = String::from_utf8_lossy(bytes);
@@ -204,6 +215,7 @@ impl Found {
             if is_sensitive(name) && text.len() >= LEAST_SECRET {
                 self.add(Kind::Secret, &place, &text);
             }
+            self.address(&place, &text);
             self.text(&place, &text);
         }
     }

@@ -54,6 +54,11 @@ fn credentials_and_personal_data_are_found_at_their_places() {
     assert_eq!(in_body("to DE89 3704 0044 0532 0130 00"), ["iban answer body"]);
     let cookie = "sid=a1b2c3d4e5f6a7b8c9d0; Path=/; HttpOnly";
     assert_eq!(shown(&golden(&[("Set-Cookie", cookie)], "")), ["cookie answer header set-cookie sid"]);
+    let location = "https://app.test/in?state=12345678#access_token=abcdefgh&code=123456";
+    let expected = ["secret answer header location access_token", "secret answer header location code"];
+    assert_eq!(shown(&golden(&[("Location", location)], "")), expected);
+    let linked = r#"{"next":"/reset?token=a1b2c3d4"}"#;
+    assert_eq!(in_body(linked), ["secret answer body /next token"]);
     let mut request = golden(&[], "");
     request.request.headers = vec![Line { name: b"Authorization".to_vec(), value: b"Basic eA==".to_vec() }];
     request.request.target = b"/a?access_token=abcdefgh&mail=x%40firm.de".to_vec();
