@@ -7,7 +7,7 @@ import threading
 from datetime import datetime, timezone
 
 from legacy import fixtures
-from legacy.exchange import Answer, BadRequest, Request, compact_json, empty, json_object, text
+from legacy.exchange import Answer, BadRequest, Request, compact_json, empty, json_object, place, text
 
 _LIKE_SORTS = ("created-at-desc", "created-at-asc", "random")
 _HISTORY_SORTS = ("updated-at-desc", "updated-at-asc", "created-at-desc", "created-at-asc", "random")
@@ -72,11 +72,14 @@ class Activity:
         shown = []
         for item in page_of(request, items, _LIKE_SORTS):
             if item["kind"] == "book":
-                shown.append({**item, "book": embedded(book_by_id(item["book_id"]))})
+                book = book_by_id(item["book_id"])
+                # What the library has no longer is left out, here and with tags.
+                if book is not None:
+                    shown.append({**item, "book": embedded(book)})
             else:
-                tag = [item["tag_kind"], item["tag_name"]]
-                newest = sorted((book for book in fixtures.BOOKS if tag in book["tags"]), key=lambda book: -book["id"])
-                shown.append({**item, "books": [embedded(book) for book in newest[:3]]})
+                books = _books_of_tag(request, [item["tag_kind"], item["tag_name"]])
+                if books:
+                    shown.append({**item, "books": [embedded(book) for book in books]})
         return _json(shown)
 
     def _like(self, request: Request, user: str) -> Answer:
@@ -100,7 +103,8 @@ class Activity:
         if request.query_value("kind") == "book":
             raise ConnectionAborted
         items = page_of(request, self._histories.get(user, []), _HISTORY_SORTS)
-        return _json([{**item, "book": embedded(book_by_id(item["book_id"]))} for item in items])
+        found = [(item, book_by_id(item["book_id"])) for item in items]
+        return _json([{**item, "book": embedded(book)} for item, book in found if book is not None])
 
     def _read(self, request: Request, user: str) -> Answer:
         body = json_object(request)
@@ -125,13 +129,18 @@ class Activity:
         return _remove(self._histories.get(user, []), {"book_id": book}, "Not found history")
 
     def _list_notifications(self, request: Request, user: str) -> Answer:
+        kind = request.query_value("kind")
+        if kind not in (None, "book"):
+            raise BadRequest(f"Querystring deserialize: unknown variant `{kind}`, expected `book`")
         return _json(page_of(request, self._notifications.get(user, []), _NOTIFICATION_SORTS))
 
     def _put_fcm_token(self, request: Request, user: str) -> Answer:
         body = json_object(request)
         udid, token = body.get("udid"), body.get("fcm_token")
-        if not isinstance(udid, str) or not isinstance(token, str):
-            raise BadRequest("Json deserialize: missing field `udid`")
+        for field, value in (("udid", udid), ("fcm_token", token)):
+            if not isinstance(value, str):
+                raw = request.body()
+                raise BadRequest(f"Json deserialize: missing field `{field}`{place(raw, raw.rindex(b'}') + 1)}")
         owner = self._fcm.get(udid, (user, ""))[0]
         self._fcm[udid] = (owner, token)
         return empty(201)
@@ -165,13 +174,33 @@ def page_of(request: Request, items: list[dict], sorts: tuple[str, ...]) -> list
         raise BadRequest(f"page: {page} less than 1")
     sort = request.query_value("sort-by") or sorts[0]
     if sort not in sorts:
-        raise BadRequest(f"Querystring deserialize: unknown variant `{sort}`")
+        raise BadRequest(f"Querystring deserialize: unknown variant `{sort}`, expected {_expected(sorts)}")
     if sort == "random":
         ordered = random.sample(items, len(items))
     else:
         field = "updated_at" if sort.startswith("updated") else "created_at"
         ordered = sorted(items, key=lambda item: item[field], reverse=sort.endswith("-desc"))
     return ordered[(page - 1) * per_page : page * per_page]
+
+
+def _expected(names: tuple[str, ...]) -> str:
+    """Returns the names as the old parser listed them."""
+    quoted = [f"`{name}`" for name in names]
+    return " or ".join(quoted) if len(quoted) < 3 else "one of " + ", ".join(quoted)
+
+
+def _books_of_tag(request: Request, tag: list[str]) -> list[dict]:
+    """Returns some books with the tag. The library refused wrong values, and the old service failed then."""
+    per_page, page = _number(request, "books-per-page", 3), _number(request, "books-page", 1)
+    sort = request.query_value("books-sort-by") or "id-desc"
+    if not 1 <= per_page <= 100 or page < 1 or sort not in ("id-desc", "id-asc", "random"):
+        raise RuntimeError("the library refuses this part of its books")
+    books = sorted((book for book in fixtures.BOOKS if tag in book["tags"]), key=lambda book: book["id"])
+    if sort == "random":
+        random.shuffle(books)
+    elif sort == "id-desc":
+        books.reverse()
+    return books[(page - 1) * per_page : page * per_page]
 
 
 def _number(request: Request, name: str, default: int) -> int:

@@ -130,3 +130,9 @@ def json_object(request: Request) -> dict:
     if not isinstance(body, dict):
         raise BadRequest("Json deserialize: invalid type, expected a map")
     return body
+
+
+def place(raw: bytes, read: int) -> str:
+    """Returns the place as the old parser wrote it: after `read` bytes."""
+    line, column = raw.count(b"\n", 0, read) + 1, read - (raw.rfind(b"\n", 0, read) + 1)
+    return f" at line {line} column {column}"

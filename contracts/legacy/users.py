@@ -8,7 +8,7 @@ import uuid
 
 from legacy import fixtures
 from legacy.activity import Activity, now
-from legacy.exchange import Answer, BadRequest, Request, compact_json, empty, json_object, text
+from legacy.exchange import Answer, BadRequest, Request, compact_json, empty, json_object, place, text
 from legacy.gate import Gate, NotSignedIn, Unreachable
 
 
@@ -55,10 +55,10 @@ class Users:
         for value in re.finditer(rb'"role"\s*:\s*(-?\d+)', raw):
             if not 0 <= int(value.group(1)) <= 255:
                 wrong = f"invalid value: integer `{value.group(1).decode()}`, expected u8"
-                return text(400, f"Json deserialize: {wrong}{_place(raw, value.end())}")
+                return text(400, f"Json deserialize: {wrong}{place(raw, value.end())}")
         for field, value in (("name", name), ("email", email)):
             if not isinstance(value, str):
-                end = _place(raw, raw.rindex(b"}") + 1)
+                end = place(raw, raw.rindex(b"}") + 1)
                 return text(400, f"Json deserialize: missing field `{field}`{end}")
         if len(name) < 1:
             return text(400, f'name: length of "{name}" less than 1')
@@ -92,12 +92,6 @@ class Users:
             person = next((one for one in fixtures.PEOPLE if who in (one["id"], one["email"])), None)
             return _json(person) if person is not None else text(404, "Not found user")
         return text(404, "Not found")
-
-
-def _place(raw: bytes, read: int) -> str:
-    """Returns the place as the old parser wrote it: after `read` bytes."""
-    line, column = raw.count(b"\n", 0, read) + 1, read - (raw.rfind(b"\n", 0, read) + 1)
-    return f" at line {line} column {column}"
 
 
 def _json(value) -> Answer:

@@ -73,8 +73,9 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// The development edge with two services less: books and pictures are still at the legacy backend. Most tests need some
-    /// backend behind `/books` and the file host, and neither library nor image service ([`Edge::shipped`] has both).
+    /// The development edge with two services less: books and pictures are still at the legacy backend, and so is the activity of
+    /// people, which has books in it. Most tests need some backend behind `/books` and the file host, and neither library nor
+    /// image service ([`Edge::shipped`] has both).
     #[must_use]
     pub fn dev() -> EdgeBuilder {
         Self::shipped("dev").more_at_legacy()
@@ -199,6 +200,9 @@ impl Edge {
             Part::Users => {
                 let mut command = Command::new(parts::program("users"));
                 command.env("USERS_SEED", "services/users/seed/dev.yaml");
+                // As `cutover run` starts it.
+                command.env("USERS_ACTIVITY_SURFACE", "older");
+                command.env("SERVICE_EDGE_URL", format!("http://{}", self.address("EDGE_SERVICE_ADDRESS")));
                 ("users", command)
             }
             Part::Auth => {

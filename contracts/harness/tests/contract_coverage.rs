@@ -131,11 +131,48 @@ fn attempts_at_exceptions(edge: &Edge, tokens: [&str; 2], assertion: &str) {
     }
 }
 
+/// What the services ask each other, for each route between them: who asks, method, target, body, status.
+const BETWEEN_SERVICES: [(&str, &str, &str, &str, u16); 8] = [
+    ("auth", "GET", "/_/users/demo@example.com", "", 200),
+    ("library", "GET", "/_/users/00000000-0000-7000-8000-0000000000a0/dislikes", "", 200),
+    (
+        "library",
+        "POST",
+        "/_/users/notifications",
+        r#"{"kind":"book","book_id":1,"book_tags":[["misc","x"]]}"#,
+        201,
+    ),
+    ("library", "PATCH", "/_/users/books/1/2", "", 204),
+    ("users", "GET", "/_/books?ids[]=1", "", 200),
+    ("users", "POST", "/_/command", r#"{"kind":"has_book","book_id":1}"#, 200),
+    ("users", "GET", "/_/users/demo@example.com", "", 403),
+    ("auth", "POST", "/_/command", r#"{"kind":"has_book","book_id":1}"#, 403),
+];
+
+/// Sends these, with the assertion that each service signs.
+fn services_call_each_other(edge: &Edge) {
+    for (name, method, target, body, status) in BETWEEN_SERVICES {
+        let caller = identity::Caller::Service(name.parse().expect("a name"));
+        let pem = edge.home().join("keys").join(format!("{name}.pem"));
+        let signer = identity::assertion::Signer::from_file(name, &pem).expect("a key");
+        let assertion = signer.sign(&caller, "dev", clock::UnixTime::from_seconds(now())).expect("it signs");
+        let request = Request::new(edge.address("EDGE_SERVICE_ADDRESS"), method, target);
+        let request = request.header("authorization", format!("Bearer {assertion}"));
+        let request = if body.is_empty() {
+            request
+        } else {
+            request.header("content-type", "application/json").body(body)
+        };
+        let answer = request.send();
+        assert_eq!(answer.status, status, "{name}: {method} {target}: {answer:?}");
+    }
+}
+
 fn every_operation_gets_a_documented_answer(edge: &Edge, mint: &Mint, document: &Path) {
     let text = std::fs::read_to_string(document).expect("the document is readable");
     let document: Value = serde_saphyr::from_str(&text).expect("the document is YAML");
     let operations = operations::of(&document);
-    assert!(operations.len() >= 28, "{} operations", operations.len());
+    assert!(operations.len() >= 38, "{} operations", operations.len());
     for operations::Operation { method, target, body, statuses } in operations {
         let request = edge.request(&method, &target).token(&mint.good(2));
         let request = match body {
@@ -156,7 +193,10 @@ fn every_operation_gets_a_documented_answer(edge: &Edge, mint: &Mint, document: 
 #[test]
 fn every_route_and_every_denial_reason_has_an_exchange_or_a_reason_to_have_none() {
     // The document describes the later surface.
-    let edge = Edge::shipped("dev").variable("LIBRARY_SURFACE", "later").start();
+    let edge = Edge::shipped("dev")
+        .variable("LIBRARY_SURFACE", "later")
+        .variable("USERS_ACTIVITY_SURFACE", "later")
+        .start();
     let mint = edge.mint();
     let openapi = repository().join("contracts/openapi/public.yaml");
     every_operation_gets_a_documented_answer(&edge, &mint, &openapi);
@@ -164,6 +204,7 @@ fn every_route_and_every_denial_reason_has_an_exchange_or_a_reason_to_have_none(
     for (host, method, path) in ROUTES {
         let _ = edge.request(method, path).host(host).token(&mint.good(2)).body("{}").send();
     }
+    services_call_each_other(&edge);
     for bearer in bad_assertions(&edge) {
         let lookup = Request::new(edge.address("EDGE_SERVICE_ADDRESS"), "GET", "/_/users/demo@example.com");
         let _ = lookup.header("authorization", format!("Bearer {bearer}")).send();

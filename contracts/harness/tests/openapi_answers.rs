@@ -27,6 +27,7 @@ fn every_answer_is_one_of_the_document() {
     // The limits of the edge would answer most requests otherwise.
     let edge = Edge::shipped("dev")
         .variable("LIBRARY_SURFACE", "later")
+        .variable("USERS_ACTIVITY_SURFACE", "later")
         // A busy machine can miss the deadline of a decision, and that is a 503.
         .replace("timeout_ms: 200", "timeout_ms: 5000")
         .replace("rate: 30, seconds: 60, burst: 60", "rate: 10000, seconds: 1, burst: 10000")

@@ -14,6 +14,7 @@
 //! * [`email`]: valid addresses. [`shown`]: the one form of text that other people see.
 //! * [`migrating`]: the command that brings the tables up to date.
 //! * [`openapi`]: the documents of a service's routes, made from their code.
+//! * [`peer`]: calls of the other services, through the edge.
 //! * [`store`]: SQLite or PostgreSQL behind one connection type.
 
 pub mod answer;
@@ -26,6 +27,7 @@ pub mod generation;
 pub mod id;
 pub mod migrating;
 pub mod openapi;
+pub mod peer;
 pub mod settings;
 pub mod shown;
 pub mod startup;

@@ -10,6 +10,7 @@
 )]
 
 mod documents;
+mod listener;
 mod plain;
 mod postgres;
 mod process;
@@ -29,6 +30,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use crate::settings::Home;
 
 pub use documents::{assert_written, operations};
+pub use listener::ServiceListener;
 pub use plain::{as_the_edge, tenant_in};
 pub use postgres::PrivatePostgres;
 pub use process::{Binary, Refusal, Running};
@@ -36,6 +38,9 @@ pub use wire::Wire;
 
 /// The tenant of the development people.
 pub const TENANT: &str = "00000000-0000-7000-8000-000000000001";
+
+/// The services with keys of their own.
+const SERVICES: [&str; 3] = ["auth", "library", "users"];
 
 /// The time at which manual clocks start: 2026-11-20T00:00:00Z.
 pub const START: UnixTime = UnixTime::from_seconds(1_795_132_800);
@@ -60,7 +65,9 @@ impl TestHome {
         let keys = directory.path().join("keys");
         std::fs::create_dir(&keys).unwrap();
         write_ed25519(&keys, "identity");
-        write_ed25519(&keys, "auth");
+        for service in SERVICES {
+            write_ed25519(&keys, service);
+        }
         write_ed25519(&keys, "service-token");
         write_ed25519(&keys, "tenants");
         write_p256(&keys, "session");

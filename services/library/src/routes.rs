@@ -25,10 +25,19 @@
 //! | `GET /books/{id}` | a person | 200 the book |
 //! | `PATCH /books/{id}/release`, `PATCH /books/{id}/check`, `POST /books/{old}/renew/{new}` | a bot | 204 |
 //!
+//! For services, on both surfaces:
+//!
+//! | route | answers |
+//! |---|---|
+//! | `GET /_/books` | 200 books by `ids[]`, with the fields of both surfaces |
+//! | `POST /_/books/by-tags` | 200 books of each tag |
+//! | `POST /_/command` | 200 whether a book or a tag exists |
+//!
 //! On both surfaces `GET /open-graph/books/{id}` and `GET /open-graph/books/tags/{kind}/{name}` are pages for previews of
 //! links ([`preview`]). Every other path needs a person: 401 comes before 404. For errors see [`crate::error`].
 
 pub(crate) mod body;
+mod internal;
 mod later;
 mod older;
 mod parameters;
@@ -51,7 +60,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use kit::generation::Surface;
 use kit::openapi::Documents;
 use kit::{Gate, Person, SessionExpiry};
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -108,15 +116,19 @@ fn previews() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(preview::book)).routes(routes!(preview::tag))
 }
 
-/// Returns the OpenAPI documents of the routes. The service has no routes for services.
+/// The routes for services, the same on both surfaces.
+fn for_services() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(internal::by_ids))
+        .routes(routes!(internal::by_tags))
+        .routes(routes!(internal::command))
+}
+
+/// Returns the OpenAPI documents of the routes.
 #[must_use]
 pub fn documents() -> Documents {
-    Documents::of(
-        "library",
-        crate::ABOUT.purpose,
-        later().merge(previews()).into_openapi(),
-        OpenApi::default(),
-    )
+    let public = later().merge(previews()).into_openapi();
+    Documents::of("library", crate::ABOUT.purpose, public, for_services().into_openapi())
 }
 
 /// What the legacy library writes first in every answer.
@@ -147,7 +159,8 @@ pub fn router(books: Books, gate: Gate, surface: Surface, files: Arc<str>) -> Ro
     let previews = ["/open-graph", "/open-graph/{*rest}"]
         .iter()
         .fold(previews, |previews, path| previews.route(path, get(preview::other)));
-    let routes = routes.merge(previews);
+    // Added after the layers, because neither a robot nor a service is a person.
+    let routes = routes.merge(previews).merge(Router::from(for_services()));
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let books = probed.clone();
         Box::pin(async move { books.reachable().await })

@@ -1,13 +1,13 @@
 //! Accounts, and every query about them.
 
 pub(crate) mod entity;
+mod owner;
 pub mod whole;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use clock::{Clock, UnixTime};
+use clock::Clock;
 use identity::Role;
 use kit::{Member, Reach, SubjectId, TenantId, VerifiedTenant};
 use sea_orm::sea_query::OnConflict;
@@ -22,6 +22,8 @@ use entity::{ActiveModel, Column, Entity, Model};
 
 use crate::error::Error;
 use crate::tenants::rule::Rule;
+
+pub use owner::Owner;
 
 /// A person's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,14 +228,8 @@ impl Accounts {
     }
 
     fn now(&self) -> OffsetDateTime {
-        let since = self.clock.now().since(UnixTime::from_seconds(0));
-        // Rounded to whole microseconds, so that both databases return the stored value.
-        OffsetDateTime::UNIX_EPOCH.checked_add(rounded(since)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        crate::moment::now(&*self.clock)
     }
-}
-
-fn rounded(duration: Duration) -> time::Duration {
-    time::Duration::microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn taken(error: DbErr) -> Error {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use kit::answer;
+use kit::peer::CallFailed;
 use sea_orm::DbErr;
 
 /// Why a request failed.
@@ -25,6 +26,18 @@ pub enum Error {
     /// The body is not valid for the route; the text gives the reason.
     #[error("{0}")]
     Invalid(String),
+    /// What the request is about does not exist; the text names it.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// The person has expressed the same before.
+    #[error("already liked")]
+    Liked,
+    /// The legacy backend has this route, and ends the connection without an answer.
+    #[error("the legacy backend does not answer this")]
+    Unanswered,
+    /// The library did not answer.
+    #[error("the library did not answer")]
+    Library(#[source] CallFailed),
     /// A person has no handle, and none could be given.
     #[error("a person has no handle, and none could be given")]
     NoHandle,
@@ -41,7 +54,12 @@ impl IntoResponse for Error {
             Self::Taken => (StatusCode::CONFLICT, "Already exist user".into()),
             Self::Forbidden => (StatusCode::FORBIDDEN, "Permission Denied".into()),
             Self::Invalid(why) => (StatusCode::BAD_REQUEST, why.into()),
-            Self::NoHandle | Self::Store(_) => return answer::internal(&self),
+            Self::Missing(what) => (StatusCode::NOT_FOUND, what.into()),
+            Self::Liked => (StatusCode::CONFLICT, "Already exists like".into()),
+            // Not 502 or 503, which an edge makes of an ended connection: a few of those in a row are a failing address to
+            // it, and any person could cause them.
+            Self::Unanswered => (StatusCode::INTERNAL_SERVER_ERROR, answer::INTERNAL_TEXT.into()),
+            Self::NoHandle | Self::Library(_) | Self::Store(_) => return answer::internal(&self),
         };
         answer::text(status, text)
     }

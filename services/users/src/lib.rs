@@ -1,7 +1,9 @@
 //! Accounts: people read and change their own (`/users/@me`), new ones are created, and services look them
-//! up.
+//! up. Activity: what people like, read and are told.
 //!
 //! * [`account`]: accounts, and every query about them.
+//! * [`activity`]: what people like, read and are told, and every query about it.
+//! * [`catalogue`]: the books, at the library.
 //! * [`migrations`]: the tables, which extend those of the legacy backend.
 //! * [`seed`]: the initial people of a development edge.
 //! * [`routes`]: every path on one page, with its answers.
@@ -9,8 +11,11 @@
 //! * [`error`]: every refusal, with its status and text.
 
 pub mod account;
+pub mod activity;
+pub mod catalogue;
 pub mod error;
 pub mod migrations;
+mod moment;
 pub mod routes;
 pub mod seed;
 pub mod settings;
@@ -20,9 +25,13 @@ use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
 use kit::caller::Words;
+use kit::peer::Peer;
 use kit::startup::{About, HeaderCase, Service, StartError};
 
 use crate::account::Accounts;
+use crate::activity::Activity;
+use crate::catalogue::Catalogue;
+use crate::routes::App;
 use crate::settings::Settings;
 
 /// Name and purpose of the service, for its `main`.
@@ -66,11 +75,14 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
     let database = settings.base.open_database(ABOUT.name).await?;
     migrations::run(&database).await?;
     check_rule(&settings)?;
+    let peer = Peer::new(&settings.base, ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
+    let activity = Activity::new(database.clone(), Arc::clone(&clock));
     let accounts = Accounts::new(database, clock).with_rule(settings.tenant_rule);
     if let Some(path) = &settings.seed {
         seed::apply(path, &accounts).await?;
     }
-    Ok(routes::router(accounts, gate, settings.surface))
+    let app = App { accounts, activity, catalogue: Catalogue::new(peer), gate };
+    Ok(routes::router(app, settings.surface, settings.activity_surface))
 }
 
 /// Checks that the tenants of a rule exist, where the listing of tenants is beside the keys. A person must not get a

@@ -4,6 +4,8 @@
 //! `users_migrations` records the applied steps: the legacy backend keeps its own list in `seaql_migrations`,
 //! and two services can share one database.
 
+mod activity;
+
 use kit::store::StoreError;
 use sea_orm::{DatabaseConnection, DynIden};
 use sea_orm_migration::prelude::*;
@@ -20,7 +22,12 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(LegacyTable), Box::new(HandleAndTenant), Box::new(NormalNames)]
+        vec![
+            Box::new(LegacyTable),
+            Box::new(HandleAndTenant),
+            Box::new(NormalNames),
+            Box::new(activity::Tables),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

@@ -7,11 +7,15 @@
 //! | `POST /users` | a person of role 2; any person on the older surface | 201 · 409 name, handle or address taken |
 //! | `GET /_/users/{id or e-mail}`, `GET /_/users?email=` | a service | 200 the account with its tenant; a service of a tenant finds only the people of that tenant |
 //!
-//! The [surface](crate::surface) decides which clients are answered; services see the same on both.
+//! The routes about activity are in [`activity`](self::activity).
+//!
+//! The [surface](kit::generation::Surface) decides which clients are answered; services see the same on both.
 //!
 //! Every other path is 404. For 401, 403 and 404 see [`crate::error`] and [`kit::caller`].
 
+mod activity;
 pub(crate) mod body;
+mod parameters;
 mod view;
 
 use std::sync::Arc;
@@ -32,16 +36,24 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::account::{Accounts, Key};
+use crate::activity::Activity;
+use crate::catalogue::Catalogue;
 use crate::error::Error;
 use body::{ChangeBody, NewBody, OlderNewBody};
 use kit::generation::Surface;
 use view::{Looked, OlderOwn, Own};
 
 /// The state that handlers share.
-#[derive(Clone)]
-struct App {
-    accounts: Accounts,
-    gate: Gate,
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The accounts.
+    pub accounts: Accounts,
+    /// What people like, read and are told.
+    pub activity: Activity,
+    /// The books, at the library.
+    pub catalogue: Catalogue,
+    /// Proves who calls.
+    pub gate: Gate,
 }
 
 impl FromRef<App> for Gate {
@@ -68,8 +80,9 @@ fn for_services() -> OpenApiRouter<App> {
 /// Returns the OpenAPI documents of the routes.
 #[must_use]
 pub fn documents() -> Documents {
-    let (public, internal) = (later().into_openapi(), for_services().into_openapi());
-    Documents::of("users", "Accounts: people read and change their own.", public, internal)
+    let public = later().merge(activity::later()).into_openapi();
+    let internal = for_services().merge(activity::for_services()).into_openapi();
+    Documents::of("users", "Accounts and activity: people read and change their own.", public, internal)
 }
 
 /// Returns the paths of the routes for services, as the router has them.
@@ -78,15 +91,21 @@ pub fn service_paths() -> Vec<String> {
     documents().internal.paths.paths.keys().cloned().collect()
 }
 
-/// Builds the routes with their layers, ready to be served.
-pub fn router(accounts: Accounts, gate: Gate, surface: Surface) -> Router {
-    let words = gate.words();
-    let probed = accounts.clone();
-    let for_clients = match surface {
+/// Builds the routes with their layers, ready to be served: those of accounts for clients of one surface, and those of
+/// activity for clients of one.
+pub fn router(app: App, surface: Surface, activity_surface: Surface) -> Router {
+    let words = app.gate.words();
+    let probed = app.accounts.clone();
+    let accounts = match surface {
         Surface::Older => older(),
         Surface::Later => later().into(),
     };
-    let routes = for_clients.merge(Router::from(for_services())).with_state(App { accounts, gate });
+    let activity = match activity_surface {
+        Surface::Older => activity::older(),
+        Surface::Later => activity::later().into(),
+    };
+    let internal = Router::from(for_services().merge(activity::for_services()));
+    let routes = accounts.merge(activity).merge(internal).with_state(app);
     let ready = move || -> std::pin::Pin<Box<dyn Future<Output = bool> + Send>> {
         let accounts = probed.clone();
         Box::pin(async move { accounts.reachable().await })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use kit::base::Base;
 use kit::generation::Surface;
+use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
 
 use crate::tenants::rule::Rule;
@@ -33,6 +34,15 @@ pub const USERS_SURFACE: Variable = Variable {
     secret: false,
 };
 
+/// The generation of answers about activity.
+pub const USERS_ACTIVITY_SURFACE: Variable = Variable {
+    name: "USERS_ACTIVITY_SURFACE",
+    default: None,
+    help: "Answer about likes, histories and notifications as the legacy backend (`older`), or with tastes and pages \
+           (`later`); unset means as USERS_SURFACE",
+    secret: false,
+};
+
 /// The tenants of people whom the legacy backend adds.
 pub const USERS_TENANT_RULE: Variable = Variable {
     name: "USERS_TENANT_RULE",
@@ -47,6 +57,8 @@ pub const VARIABLES: &[Variable] = &[
     USERS_ADDRESS,
     USERS_SEED,
     USERS_SURFACE,
+    USERS_ACTIVITY_SURFACE,
+    SERVICE_EDGE_URL,
     USERS_TENANT_RULE,
     CUTOVER_HOME,
     DATABASE_URL,
@@ -65,6 +77,10 @@ pub struct Settings {
     pub seed: Option<PathBuf>,
     /// The generation of clients to answer as.
     pub surface: Surface,
+    /// The generation of clients to answer as about activity.
+    pub activity_surface: Surface,
+    /// The edge's listener for services, without a slash at its end.
+    pub service_edge_url: String,
     /// The tenants of people who have none when they are read.
     pub tenant_rule: Option<Rule>,
 }
@@ -75,11 +91,14 @@ impl Settings {
     /// # Errors
     /// All faults at once.
     pub fn read(mut reader: Reader) -> Result<Self, Faults> {
+        let surface = reader.parsed(&USERS_SURFACE).unwrap_or_default();
         let settings = Self {
             address: reader.address(&USERS_ADDRESS),
             base: Base::read(&mut reader),
             seed: reader.optional(&USERS_SEED).map(PathBuf::from),
-            surface: reader.parsed(&USERS_SURFACE).unwrap_or_default(),
+            surface,
+            activity_surface: reader.parsed(&USERS_ACTIVITY_SURFACE).unwrap_or(surface),
+            service_edge_url: service_edge_url(&mut reader),
             tenant_rule: reader.parsed(&USERS_TENANT_RULE),
         };
         reader.finish(settings)

@@ -8,6 +8,8 @@
 //! | `identity.jwks.json` | its public half | every service |
 //! | `auth.pem` | Ed25519, introduces `services/auth` on the service listener | `services/auth` |
 //! | `auth.jwks.json` | its public half | the authorizer |
+//! | `library.pem`, `users.pem` | Ed25519, introduce these services on the service listener | the service of that name |
+//! | `library.jwks.json`, `users.jwks.json` | their public halves | the authorizer |
 //! | `service-token.pem` | Ed25519, signs service tokens | `services/auth` |
 //! | `service-token.jwks.json` | its public half | the authorizer |
 //! | `tenants.pem` | Ed25519, introduces `services/tenants` on the service listener | `services/tenants` |
@@ -49,10 +51,12 @@ pub struct Arguments {
 const OLDER_KEYS: usize = 2;
 
 /// The key pairs of an edge: file name and algorithm.
-const PAIRS: [(&str, Algorithm); 5] = [
+const PAIRS: [(&str, Algorithm); 7] = [
     ("session", Algorithm::ES256),
     ("identity", Algorithm::EdDSA),
     ("auth", Algorithm::EdDSA),
+    ("library", Algorithm::EdDSA),
+    ("users", Algorithm::EdDSA),
     ("service-token", Algorithm::EdDSA),
     ("tenants", Algorithm::EdDSA),
 ];

@@ -30,22 +30,30 @@ const BACKENDS: [&str; 2] = [
     "  image: { address: \"${IMAGE_ADDRESS:-127.0.0.1:3024}\" }\n",
 ];
 
-/// The end of each route to them.
-const ROUTES: [&str; 3] = [
+/// The end of each route to them, and of those that need them.
+const ROUTES: [&str; 4] = [
     "prefix: /books, policy: signed-in, to: library,",
     "prefix: /open-graph, methods: [GET, HEAD], policy: public, to: library,",
+    // Lists of people's activity have books in them.
+    "prefix: /users/@me, policy: signed-in, to: users,",
     "host: file, prefix: /, policy: signed-in, to: image,",
 ];
+
+/// The policy of the routes between services that lead to the library, and the end of each of them.
+const CATALOGUE: &str = "  catalogue: { kind: internal, services: [users] }\n";
+const OF_SERVICES: &str = "policy: catalogue, to: library, answers: library }";
 
 /// The development edge's `text` before books and pictures moved to services of their own.
 pub(super) fn with_more_at_legacy(text: &str) -> String {
     let missing = BACKENDS.iter().chain(&ROUTES).find(|piece| !text.contains(**piece));
     assert_eq!(missing, None, "envoy/edges/dev.yaml sends books or pictures elsewhere");
     let text = BACKENDS.iter().fold(text.to_owned(), |text, backend| text.replace(backend, ""));
-    ROUTES.iter().fold(text, |text, route| {
+    let moved = ROUTES.iter().fold(text, |text, route| {
         let (kept, _) = route.rsplit_once("to: ").unwrap_or_default();
         text.replace(route, &format!("{kept}to: legacy,"))
-    })
+    });
+    let moved = moved.replace(CATALOGUE, "");
+    moved.split_inclusive('\n').filter(|line| !line.contains(OF_SERVICES)).collect()
 }
 
 /// Writes files into the home before anything reads them.

@@ -66,6 +66,9 @@ fn example(document: &Value, schema: &Value, depth: usize) -> Value {
     if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
         return first.clone();
     }
+    if let Some(first) = schema["oneOf"].as_array().and_then(|schemas| schemas.first()) {
+        return example(document, first, depth + 1);
+    }
     let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str()).unwrap_or_default();
     match kind {
         "object" => {

@@ -12,7 +12,7 @@ use crate::books::{Page, Scope, Sort, Way};
 use crate::error::Error;
 
 /// The most ids or tags in one request.
-const MAX_ITEMS: usize = 100;
+pub(super) const MAX_ITEMS: usize = 100;
 
 /// The most books in one answer.
 const MAX_PER_PAGE: i64 = 100;

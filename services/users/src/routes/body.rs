@@ -121,7 +121,7 @@ fn printable(text: &str) -> String {
 }
 
 /// Parses a JSON body. The content type must start with `application/json`; a charset after it is fine.
-fn json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Error> {
+pub(super) fn json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Error> {
     const JSON: &[u8] = b"application/json";
     let given = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
     if !given.get(..JSON.len()).is_some_and(|start| start.eq_ignore_ascii_case(JSON)) {

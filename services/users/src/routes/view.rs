@@ -97,12 +97,13 @@ impl From<Account> for Looked {
     }
 }
 
-fn milliseconds<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+/// Writes exactly three digits of a second's fraction.
+pub(super) fn milliseconds<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
     written(time, MILLISECONDS, serializer)
 }
 
 /// Writes as many digits as the time needs, in groups of three, as the legacy backend does.
-fn as_needed<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_needed<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
     let format = match time.microsecond() {
         0 => SECONDS,
         micros if micros % 1_000 == 0 => MILLISECONDS,

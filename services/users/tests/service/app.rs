@@ -11,7 +11,7 @@ use identity::{Person, Role};
 use kit::base::Base;
 use kit::generation::Surface;
 use kit::settings::Home;
-use kit::testing::{START, TestEdge, TestHome, person};
+use kit::testing::{START, ServiceListener, TestEdge, TestHome, person};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use tower::ServiceExt as _;
 use users::settings::Settings;
@@ -27,6 +27,8 @@ pub(crate) struct TestApp {
     pub(crate) edge: TestEdge,
     pub(crate) clock: ManualClock,
     pub(crate) home: TestHome,
+    /// The edge's listener for services, with the library behind it.
+    pub(crate) listener: Option<ServiceListener>,
     database_url: Option<String>,
 }
 
@@ -56,6 +58,9 @@ pub(crate) fn settings(home: Home, database_url: Option<String>) -> Settings {
         base: Base { home, database_url, edge: "dev".to_owned() },
         seed: Some(seed()),
         surface: Surface::Later,
+        activity_surface: Surface::Later,
+        // Nothing listens there: tests with a library set another one.
+        service_edge_url: "http://127.0.0.1:9".to_owned(),
         tenant_rule: None,
     }
 }
@@ -80,7 +85,9 @@ impl TestApp {
 
     /// On the older surface.
     pub(crate) async fn older(database_url: Option<String>) -> Self {
-        Self::with(database_url, |settings| Settings { surface: Surface::Older, ..settings }).await
+        let older =
+            |settings| Settings { surface: Surface::Older, activity_surface: Surface::Older, ..settings };
+        Self::with(database_url, older).await
     }
 
     /// With other settings.
@@ -91,9 +98,20 @@ impl TestApp {
         let home = TestHome::new();
         let clock = ManualClock::at(START);
         let edge = home.edge(&clock);
-        let settings = change(settings(home.home(), database_url.clone()));
+        let library = library::settings::Settings {
+            address: ([127, 0, 0, 1], 0).into(),
+            files: "http://file.test".to_owned(),
+            base: Base { home: home.home(), database_url: database_url.clone(), edge: "dev".to_owned() },
+            seed: Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../library/seed/dev.yaml")),
+            surface: Surface::Later,
+        };
+        let library = library::router(library, Arc::new(clock.clone())).await.unwrap();
+        let backends = vec![("/_/books", "library", library.clone()), ("/_/command", "library", library)];
+        let listener = ServiceListener::start(&home, &clock, backends).await;
+        let settings = settings(home.home(), database_url.clone());
+        let settings = change(Settings { service_edge_url: listener.url(), ..settings });
         let router = users::router(settings, Arc::new(clock.clone())).await.unwrap();
-        Self { router, edge, clock, database_url, home }
+        Self { router, edge, clock, database_url, home, listener: Some(listener) }
     }
 
     /// Runs a statement on the database of this service, as the legacy backend does beside it.

@@ -7,16 +7,16 @@ use kit::testing::{PrivatePostgres, TENANT, Wire};
 
 use crate::app::{Answer, TestApp, legacy_row};
 
-const OLD: &str = "00000000-0000-7000-8000-0000000000d0";
+pub(crate) const OLD: &str = "00000000-0000-7000-8000-0000000000d0";
 
 /// The legacy sample with its own sessions, and a cookie of its person `demo`.
-struct Sample {
-    legacy: LegacySample,
+pub(crate) struct Sample {
+    pub(crate) legacy: LegacySample,
     cookie: String,
 }
 
 impl Sample {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let legacy = LegacySample::start();
         let ask = |method: &str, path: &str, body: &str| {
             Request::new(legacy.address(), method, path).header("content-type", "application/json").body(body)
@@ -32,7 +32,7 @@ impl Sample {
     }
 
     /// Asks as a client behind the old ingress.
-    fn ask(&self, method: &str, path: &str, content_type: &str, body: &str) -> String {
+    pub(crate) fn ask(&self, method: &str, path: &str, content_type: &str, body: &str) -> String {
         let mut request = Request::new(self.legacy.address(), method, path)
             .header("x-madome-public-access", "true")
             .header("cookie", &self.cookie);
@@ -57,8 +57,8 @@ fn shown(answer: &Raw) -> String {
     format!("{}\n\n{}", lines.join("\n"), answer.text())
 }
 
-async fn equals_the_sample(app: TestApp, sqlite: bool) {
-    let sample = Sample::start();
+/// Gives the app the person `demo` of the sample, under the sample's id.
+pub(crate) async fn with_the_person_of_the_sample(app: &TestApp, sqlite: bool) {
     app.sql(&legacy_row(sqlite, OLD, "demo2", "demo2@example.com", "2022-01-31 17:12:00+00:00")).await;
     app.sql(&format!("UPDATE users SET tenant_id = {}", uuid(sqlite, TENANT))).await;
     // The development people have the sample's names. Their ids differ, so they make room.
@@ -66,6 +66,11 @@ async fn equals_the_sample(app: TestApp, sqlite: bool) {
         .await;
     app.sql("UPDATE users SET name = 'demo', email = 'demo@example.com' WHERE email = 'demo2@example.com'")
         .await;
+}
+
+async fn equals_the_sample(app: TestApp, sqlite: bool) {
+    let sample = Sample::start();
+    with_the_person_of_the_sample(&app, sqlite).await;
     let wire = Wire::start(app.router.clone()).await;
     let identity = app.as_person(OLD, Role::NORMAL);
     let json = "application/json";
@@ -116,7 +121,7 @@ async fn equals_the_sample(app: TestApp, sqlite: bool) {
     }
 }
 
-fn uuid(sqlite: bool, id: &str) -> String {
+pub(crate) fn uuid(sqlite: bool, id: &str) -> String {
     if sqlite { format!("X'{}'", id.replace('-', "")) } else { format!("'{id}'") }
 }
 

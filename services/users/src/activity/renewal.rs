@@ -1,0 +1,116 @@
+//! A book gets a new number: what people expressed about the old one belongs to the new one.
+
+use kit::PlatformService;
+use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query, SelectStatement};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, TransactionTrait as _};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Activity, notifications, row_id};
+use crate::error::Error;
+
+/// How many rows are moved in one transaction, so that no table is locked for long.
+const ROWS_AT_ONCE: u64 = 200;
+
+impl Activity {
+    /// Moves likes, histories and notifications of the book `old` to `new`. A person who has one about `new` already keeps
+    /// that one. What was moved before an error stays moved, and a repetition moves the rest.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn renew(&self, _: &PlatformService, old: i32, new: i32) -> Result<(), Error> {
+        if old == new {
+            return Ok(());
+        }
+        while self.move_tastes(old, new).await.map_err(Error::Store)? {}
+        while self.move_histories(old, new).await.map_err(Error::Store)? {}
+        while self.move_notifications(old, new).await.map_err(Error::Store)? {}
+        Ok(())
+    }
+
+    /// Returns whether there was something to move.
+    async fn move_tastes(&self, old: i32, new: i32) -> Result<bool, DbErr> {
+        let transaction = self.database.begin().await?;
+        let rows = transaction.query_all(&some("likes_book", &["is_dislike"], old)).await?;
+        for row in &rows {
+            let (id, user): (Uuid, Uuid) = (row.try_get("", "id")?, row.try_get("", "user_id")?);
+            let is_dislike: bool = row.try_get("", "is_dislike")?;
+            let created_at: OffsetDateTime = row.try_get("", "created_at")?;
+            let add = Query::insert()
+                .into_table("likes_book")
+                .columns(["id", "book_id", "user_id", "is_dislike", "created_at"])
+                .values_panic([
+                    Expr::val(row_id::of_book(new, user)),
+                    Expr::val(new),
+                    Expr::val(user),
+                    Expr::val(is_dislike),
+                    Expr::val(created_at),
+                ])
+                .on_conflict(OnConflict::column("id").do_nothing().to_owned())
+                .take();
+            transaction.execute(&add).await?;
+            remove(&transaction, "likes_book", id).await?;
+        }
+        transaction.commit().await?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn move_histories(&self, old: i32, new: i32) -> Result<bool, DbErr> {
+        let transaction = self.database.begin().await?;
+        let rows = transaction.query_all(&some("histories_book", &["page", "updated_at"], old)).await?;
+        for row in &rows {
+            let (id, user): (Uuid, Uuid) = (row.try_get("", "id")?, row.try_get("", "user_id")?);
+            let page: i32 = row.try_get("", "page")?;
+            let created_at: OffsetDateTime = row.try_get("", "created_at")?;
+            let updated_at: OffsetDateTime = row.try_get("", "updated_at")?;
+            let add = Query::insert()
+                .into_table("histories_book")
+                .columns(["id", "book_id", "user_id", "page", "created_at", "updated_at"])
+                .values_panic([
+                    Expr::val(row_id::of_book(new, user)),
+                    Expr::val(new),
+                    Expr::val(user),
+                    Expr::val(page),
+                    Expr::val(created_at),
+                    Expr::val(updated_at),
+                ])
+                .on_conflict(OnConflict::column("id").do_nothing().to_owned())
+                .take();
+            transaction.execute(&add).await?;
+            remove(&transaction, "histories_book", id).await?;
+        }
+        transaction.commit().await?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn move_notifications(&self, old: i32, new: i32) -> Result<bool, DbErr> {
+        let transaction = self.database.begin().await?;
+        let rows = transaction.query_all(&some("notifications_book", &[], old)).await?;
+        for row in &rows {
+            let (id, user): (Uuid, Uuid) = (row.try_get("", "id")?, row.try_get("", "user_id")?);
+            let created_at: OffsetDateTime = row.try_get("", "created_at")?;
+            // The id of a notification is made of its book, so it becomes another row with tags of its own.
+            let tags = notifications::tags(&transaction, [id]).await?.remove(&id).unwrap_or_default();
+            notifications::add(&transaction, user, new, &tags, created_at).await?;
+            remove(&transaction, "notifications_book", id).await?;
+        }
+        transaction.commit().await?;
+        Ok(!rows.is_empty())
+    }
+}
+
+/// Returns the query of some rows about a book.
+fn some(table: &'static str, columns: &[&'static str], book: i32) -> SelectStatement {
+    Query::select()
+        .columns(["id", "user_id", "created_at"])
+        .columns(columns.iter().copied())
+        .from(table)
+        .and_where(Expr::col("book_id").eq(book))
+        .limit(ROWS_AT_ONCE)
+        .take()
+}
+
+async fn remove(transaction: &DatabaseTransaction, table: &'static str, id: Uuid) -> Result<(), DbErr> {
+    let remove = Query::delete().from_table(table).and_where(Expr::col("id").eq(id)).take();
+    transaction.execute(&remove).await.map(drop)
+}
