@@ -143,7 +143,7 @@ pub(super) enum Announcement {
     /// A book that has appeared.
     Book {
         /// Its id.
-        #[schema(minimum = 1, example = 7)]
+        #[schema(minimum = 1)]
         book_id: i32,
         /// Its tags, each as `[kind, name]`.
         #[schema(value_type = Vec<Vec<String>>, max_items = 200)]
@@ -183,8 +183,8 @@ pub(super) async fn announce(
 #[utoipa::path(
     patch, path = "/_/users/books/{old}/{new}", operation_id = "renewBookOfPeople", tag = "users", security(("service" = [])),
     params(
-        ("old" = i32, Path, description = "The book that is replaced.", minimum = 1),
-        ("new" = i32, Path, description = "The book that replaces it.", minimum = 1),
+        ("old" = i32, Path, description = "The book that is replaced, from 1."),
+        ("new" = i32, Path, description = "The book that replaces it, from 1."),
     ),
     responses(
         (status = 204, description = "Moved."),
