@@ -6,10 +6,10 @@
 //! |---|---|
 //! | many callers read a missing key at once | one of them reads Redis and the source, the others get its value |
 //! | the source has no value | that is remembered too, for a shorter time ([`Kind::missing`]) |
-//! | a value changes ([`Cache::invalidate`]) | this replica forgets it at once, Redis before the call returns, other replicas with the message |
+//! | a value changes ([`Cache::invalidate`]) | here it is gone at once, in Redis before the call returns, elsewhere soon |
 //! | a value was being read meanwhile | its reader gets it, and it is not kept |
-//! | Redis is dead or slow | the source is read, by at most [`Bounds::loads`] callers at once; Redis is tried again once a second |
-//! | the connection for messages is lost | memory is emptied when it is back; until then values live for [`Kind::memory`] at most |
+//! | Redis is dead or slow | at most [`Bounds::loads`] callers read the source; Redis is tried once a second |
+//! | the connection for messages is lost | values live for [`Kind::memory`] at most; memory is emptied when it is back |
 //!
 //! * [`Key`]: no key without a tenant. [`Kind`]: how long values of one kind live. [`Scope`]: what is invalidated.
 //! * [`Cache`]: the tiers. [`Pool`]: bounds the use of a source, and finds callers that keep their place for too long.
