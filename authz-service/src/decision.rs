@@ -3,17 +3,18 @@
 //! A denial is a value: the caller is not allowed, and a retry does not help. A [`Failure`] is an error: the
 //! authorizer cannot decide, so no request passes. This module stands above the stages and joins their
 //! faults. Both have a stable [`code`](DenyReason::code) for logs, metrics and explanations, and both choose
-//! one of the five answers that the route's contract defines.
+//! one of the six answers that the route's contract defines.
 //!
 //! | answer | for |
 //! |---|---|
 //! | 401 unauthenticated | no credential, or an invalid one; a session that was ended |
 //! | 403 forbidden | a verified caller whose tenant, role, scope or name is not sufficient |
+//! | 401 replayed, or what the edge file says (429) | a signature that was used before |
 //! | 404 not found | an outside request for an internal route: it must not reveal that the route exists |
 //! | 429 too many requests | a caller, or an address, over a limit of the route |
 //! | 503 unavailable | every request that the authorizer cannot decide |
 
-use crate::credential::fault::{Claim, CredentialFault};
+use crate::credential::fault::{Claim, CredentialFault, SignatureFault};
 use crate::failure::{Failure, Stop};
 use crate::identity_headers::HeaderEdits;
 use crate::limit::RATE_LIMITED;
@@ -85,6 +86,8 @@ impl Decision {
 pub enum AnswerKind {
     /// 401: no valid credential.
     Unauthenticated,
+    /// 401 unless the edge file says otherwise: a signature that was used before.
+    Replayed,
     /// 403: not allowed.
     Forbidden,
     /// 404: not visible from here.
@@ -133,6 +136,7 @@ impl DenyReason {
     #[must_use]
     pub const fn answer(self) -> AnswerKind {
         match self {
+            Self::Credential(CredentialFault::Signature(SignatureFault::Replayed)) => AnswerKind::Replayed,
             // A revoked session is answered like an expired one: the client can sign in again.
             Self::NoCredential | Self::Credential(_) | Self::SessionRevoked => AnswerKind::Unauthenticated,
             Self::Tenant(_) | Self::Policy(_) => AnswerKind::Forbidden,
@@ -169,7 +173,7 @@ impl From<Stop<TenantFault>> for Stop<DenyReason> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credential::fault::{ApiKeyFault, LegacyFault, SignatureFault, TokenFault};
+    use crate::credential::fault::{ApiKeyFault, LegacyFault, TokenFault};
     use api_keys::KeyFault;
     use identity::assertion::Rejected;
     use signed_request::Fault;
@@ -242,13 +246,13 @@ mod tests {
             (signature(SignatureFault::UnknownKey), "signature_unknown_key"),
             (signature(SignatureFault::NotYetValid), "signature_not_yet_valid"),
             (signature(SignatureFault::Expired), "signature_expired"),
-            (signature(SignatureFault::Replayed), "signature_replayed"),
             (DenyReason::SessionRevoked, "session_revoked"),
         ];
         for (reason, code) in denials {
             assert_eq!((reason.code(), reason.answer()), (code, AnswerKind::Unauthenticated));
         }
         for (reason, code, answer) in [
+            (signature(SignatureFault::Replayed), "signature_replayed", AnswerKind::Replayed),
             (DenyReason::Tenant(TenantFault::Unknown), "tenant_unknown", AnswerKind::Forbidden),
             (DenyReason::Tenant(TenantFault::Suspended), "tenant_suspended", AnswerKind::Forbidden),
             (DenyReason::Policy(PolicyFault::RoleTooLow), "role_too_low", AnswerKind::Forbidden),

@@ -92,6 +92,7 @@ impl Verdict {
         };
         let answer = match kind {
             AnswerKind::Unauthenticated => &self.answers.unauthenticated,
+            AnswerKind::Replayed => &self.answers.replayed,
             AnswerKind::Forbidden => &self.answers.forbidden,
             AnswerKind::NotFound => &self.answers.not_found,
             AnswerKind::TooManyRequests => &self.answers.too_many_requests,

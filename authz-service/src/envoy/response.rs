@@ -5,7 +5,7 @@
 //! `envoy-types`.
 
 use ::lease::Ticket;
-use edge_config::edge::RefusalAnswer;
+use edge_config::edge::{RefusalAnswer, RefusalStatus};
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use identity::headers;
 use tonic::Code;
@@ -125,7 +125,7 @@ fn write_status(wire: &mut Message, code: Code, message: &str) {
 
 fn refuse(wire: &mut Message, kind: AnswerKind, answer: &RefusalAnswer, verdict: &Verdict) {
     let code = match kind {
-        AnswerKind::Unauthenticated => Code::Unauthenticated,
+        AnswerKind::Unauthenticated | AnswerKind::Replayed => Code::Unauthenticated,
         AnswerKind::Forbidden => Code::PermissionDenied,
         AnswerKind::NotFound => Code::NotFound,
         AnswerKind::TooManyRequests => Code::ResourceExhausted,
@@ -160,7 +160,16 @@ fn refuse(wire: &mut Message, kind: AnswerKind, answer: &RefusalAnswer, verdict:
                 overwrite(refusal, denied::HEADERS, name, &value);
             }
         }
-        if let (AnswerKind::Unauthenticated, Some(challenge)) = (kind, &verdict.answers.challenge) {
+        let is_challenged = match kind {
+            AnswerKind::Unauthenticated => true,
+            // Only a 401 has a challenge.
+            AnswerKind::Replayed => *http_status == RefusalStatus::UNAUTHORIZED,
+            AnswerKind::Forbidden
+            | AnswerKind::NotFound
+            | AnswerKind::TooManyRequests
+            | AnswerKind::Unavailable => false,
+        };
+        if let (true, Some(challenge)) = (is_challenged, &verdict.answers.challenge) {
             overwrite(refusal, denied::HEADERS, "www-authenticate", challenge);
         }
         for (name, value) in &verdict.answers.headers {

@@ -11,6 +11,8 @@ pub struct Answers {
     pub content_type: Option<String>,
     /// For a request without a valid credential (401).
     pub unauthenticated: RefusalAnswer,
+    /// For a signature that was used before; without words of its own, as `unauthenticated`.
+    pub replayed: RefusalAnswer,
     /// For a forbidden request: role, scope, tenant, another site, an upgrade (403).
     pub forbidden: RefusalAnswer,
     /// For a path that is not visible here (404).
@@ -149,6 +151,7 @@ impl Answers {
         Self {
             content_type: Some(CONTENT_TYPE.to_owned()),
             unauthenticated: answer(RefusalStatus::UNAUTHORIZED, Self::UNAUTHENTICATED),
+            replayed: answer(RefusalStatus::UNAUTHORIZED, Self::UNAUTHENTICATED),
             forbidden: answer(RefusalStatus::FORBIDDEN, Self::FORBIDDEN),
             not_found: answer(RefusalStatus::NOT_FOUND, Self::NOT_FOUND),
             unavailable: answer(RefusalStatus::UNAVAILABLE, Self::UNAVAILABLE),
@@ -173,6 +176,7 @@ impl Answers {
         Self {
             content_type: None,
             unauthenticated: answer(RefusalStatus::UNAUTHORIZED, Self::UNAUTHENTICATED),
+            replayed: answer(RefusalStatus::UNAUTHORIZED, Self::UNAUTHENTICATED),
             forbidden: answer(RefusalStatus::FORBIDDEN, Self::FORBIDDEN),
             not_found: answer(RefusalStatus::NOT_FOUND, Self::NOT_FOUND),
             unavailable: answer(RefusalStatus::UNAVAILABLE, Self::UNAVAILABLE),

@@ -19,6 +19,10 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node, own: Own<'_
         Some(n) => unauthenticated(context, n, &format!("`unauthenticated` of {what}")),
         None => (Some(standard(RefusalStatus::UNAUTHORIZED, Answers::UNAUTHENTICATED)), None),
     };
+    let replayed = match fields.optional("replayed") {
+        Some(n) => answer(context, n, &format!("`replayed` of {what}")),
+        None => unauthenticated.clone(),
+    };
     let mut one = |field: &'static str, status: RefusalStatus, text: &str| match fields.optional(field) {
         Some(n) => answer(context, n, &format!("`{field}` of {what}")),
         None => Some(standard(status, text)),
@@ -74,6 +78,7 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node, own: Own<'_
     Some(Answers {
         content_type,
         unauthenticated: unauthenticated?,
+        replayed: replayed?,
         forbidden: forbidden?,
         not_found: not_found?,
         unavailable: unavailable?,
