@@ -2,6 +2,7 @@
 
 pub(crate) mod entity;
 mod owner;
+pub mod removal;
 pub mod whole;
 
 use std::fmt;

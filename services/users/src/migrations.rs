@@ -5,6 +5,7 @@
 //! and two services can share one database.
 
 mod activity;
+mod removals;
 
 use kit::store::StoreError;
 use sea_orm::{DatabaseConnection, DynIden};
@@ -27,6 +28,7 @@ impl MigratorTrait for Steps {
             Box::new(HandleAndTenant),
             Box::new(NormalNames),
             Box::new(activity::Tables),
+            Box::new(removals::Removals),
         ]
     }
 

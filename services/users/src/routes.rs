@@ -6,6 +6,7 @@
 //! | `PATCH /users/@me` | a person, on the later surface | 204 · 409 name or handle taken |
 //! | `POST /users` | a person of role 2; any person on the older surface | 201 · 409 name, handle or address taken |
 //! | `GET /_/users/{id or e-mail}`, `GET /_/users?email=` | a service | 200 the account with its tenant; a service of a tenant finds only the people of that tenant |
+//! | `PUT`, `DELETE /_/users/tenants/{tenant}/removal`, `DELETE /_/users/tenants/{tenant}` | the tenants service | 204: all people of a tenant are removed, in two steps |
 //!
 //! The routes about activity are in [`activity`](self::activity).
 //!
@@ -16,6 +17,7 @@
 mod activity;
 pub(crate) mod body;
 mod parameters;
+mod removal;
 mod view;
 
 use std::sync::Arc;
@@ -74,7 +76,10 @@ fn older() -> Router<App> {
 
 /// The routes for services, the same on both surfaces.
 fn for_services() -> OpenApiRouter<App> {
-    OpenApiRouter::default().routes(routes!(look_up_by_email)).routes(routes!(look_up))
+    OpenApiRouter::default()
+        .routes(routes!(look_up_by_email))
+        .routes(routes!(look_up))
+        .merge(removal::for_services())
 }
 
 /// Returns the OpenAPI documents of the routes.

@@ -20,16 +20,16 @@ async fn a_method_is_answered_exactly_when_it_is_documented() {
     let documented = [operations(&documents.public), operations(&documents.internal)].concat();
     let mut paths: Vec<&String> = documented.iter().map(|(_, path)| path).collect();
     paths.dedup();
-    assert_eq!(paths.len(), 16, "{paths:?}");
+    assert_eq!(paths.len(), 18, "{paths:?}");
     for path in paths {
         for method in ["GET", "PUT", "POST", "PATCH", "DELETE"] {
             let target = [("{key}", DEMO), ("{id}", DEMO), ("{kind}", "book"), ("{value}", "7")]
                 .iter()
-                .chain(&[("{old}", "3"), ("{new}", "4")])
+                .chain(&[("{old}", "3"), ("{new}", "4"), ("{tenant}", DEMO)])
                 .fold(path.clone(), |path, (name, value)| path.replace(name, value));
             let target = if path == "/_/users" { format!("{target}?email=demo@example.com") } else { target };
             let caller = if path.starts_with("/_/") {
-                app.edge.service("auth", "users")
+                app.edge.service("tenants", "users")
             } else {
                 app.as_person(BOT, Role::BOT)
             };

@@ -10,6 +10,7 @@ mod documents;
 mod older;
 mod process;
 mod refusals;
+mod removal;
 mod routes;
 mod stores;
 mod tenants;

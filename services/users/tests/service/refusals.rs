@@ -111,6 +111,8 @@ fn requests_about(path: &str, id: &str, email: &str) -> Vec<String> {
         }
         // Those about several people or all of them: activity/for_services.rs.
         "/_/users/fcm-token" | "/_/users/notifications" | "/_/users/books/{old}/{new}" => Vec::new(),
+        // Those about a whole tenant: removal.rs.
+        "/_/users/tenants/{tenant}" | "/_/users/tenants/{tenant}/removal" => Vec::new(),
         new => unreachable!("{new} is a new route for services: add its requests about a person here"),
     }
 }
