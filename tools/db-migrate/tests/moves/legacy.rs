@@ -80,7 +80,7 @@ services:
 }
 
 async fn get(router: &Router, path: &str, identity: &str) -> serde_json::Value {
-    let request = Request::get(path).header("x-madome-identity", identity).body(Body::empty()).unwrap();
+    let request = Request::get(path).header(kit::caller::IDENTITY, identity).body(Body::empty()).unwrap();
     let response = router.clone().oneshot(request).await.unwrap();
     let status = response.status();
     let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
