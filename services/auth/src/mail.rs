@@ -68,8 +68,8 @@ impl Mailbox {
     /// Sends the mail with a login code. The code appears in the mail and nowhere else.
     ///
     /// # Errors
-    /// The I/O error of the system, or the refusal of the mail server or of SES. The mail may have been sent when the server did not
-    /// answer in time.
+    /// The I/O error of the system, or the refusal of the mail server or of SES. The mail may have been sent when the server
+    /// did not answer in time.
     pub async fn send_code(&self, address: &str, code: &str) -> io::Result<()> {
         let code = Code { to: address, code, at: self.clock.now() };
         match &self.way {

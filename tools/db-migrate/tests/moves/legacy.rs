@@ -52,6 +52,9 @@ services:
         base: base(),
         seed: None,
         surface: Surface::Later,
+        activity_surface: Surface::Later,
+        // Nothing listens there, and nothing that is asked here needs the library.
+        service_edge_url: "http://127.0.0.1:9".to_owned(),
         tenant_rule: None,
     };
     let people = users::router(people, Arc::new(clock.clone())).await.unwrap();
