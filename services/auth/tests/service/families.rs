@@ -109,6 +109,8 @@ async fn sessions_from_before_are_families_of_their_own(mut app: TestApp) {
         "ALTER TABLE auth_sessions DROP COLUMN family_began_at",
         "DROP TABLE auth_people",
         "DROP TABLE auth_code_pauses",
+        "DROP TABLE auth_passkey_ceremonies",
+        "DROP TABLE passkeys",
         "DELETE FROM auth_migrations WHERE version >= '0003'",
     ] {
         database.execute_unprepared(statement).await.unwrap();
