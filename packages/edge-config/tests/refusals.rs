@@ -32,8 +32,16 @@ fn words_come_from_the_route_the_host_or_the_edge() {
     let of_file = plain.answers_of_host("file");
     assert_eq!(of_file.body_of(404), "");
     assert_eq!(of_file.body_of(502), "Service unavailable");
-    // All routes of the host name the same answers, and none of them takes every path.
-    assert_eq!(plain.answers_of_host("service").body_of(403), "Permission Denied");
+    // The routes of the host name different answers, so it has those of the edge.
+    assert_eq!(plain.answers_of_host("service").body_of(403), "Permission denied");
+    // All of them name the same, and none of them takes every path.
+    let of_users = |methods: &str| {
+        let of_library = format!("methods: {methods}, policy: catalogue, to: library, answers: library }}");
+        (of_library.replace("answers: library", "answers: users"), of_library)
+    };
+    let [(lookup, old_lookup), (command, old_command)] = ["[GET, POST]", "[POST]"].map(of_users);
+    let alike = dev_with(&[(&old_lookup, &lookup), (&old_command, &command)]).unwrap();
+    assert_eq!(alike.answers_of_host("service").body_of(403), "Permission Denied");
     assert_eq!(plain.answers_by_default().body_of(431), "Request header fields too large");
     assert_eq!(plain.answers["library"].too_many_requests.body, r#"{"message":"Too many requests"}"#);
     assert_eq!(plain.answers["auth"].too_many_requests.body, "Too many requests");

@@ -84,7 +84,7 @@ services:
 
 async fn get(router: &Router, path: &str, identity: &str) -> serde_json::Value {
     let request = Request::get(path).header(kit::caller::IDENTITY, identity).body(Body::empty()).unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
+    let response = router.clone().oneshot(kit::testing::as_the_edge(request)).await.unwrap();
     let status = response.status();
     let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     let text = String::from_utf8_lossy(&body);
