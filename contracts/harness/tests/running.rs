@@ -208,6 +208,56 @@ fn the_edge_of_the_web_application_runs() {
     all_gone(&ports);
 }
 
+#[test]
+fn the_edge_of_deliveries_runs_with_the_key_of_a_program() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (ports, listener, service) = (ports(), Port::lease(), Port::lease());
+    let mut command = command(home.path(), &ports);
+    command.env("EDGE_FILE", "envoy/edges/sync.yaml").env("SYNC_ADDRESS", service.address().to_string());
+    command.env("EDGE_SYNC_ADDRESS", listener.address().to_string());
+    // As docs/services.md writes them.
+    let keys = "mkdir -p keys && (umask 077; openssl rand -base64 32 > keys/crawler.secret) && \
+                echo 'keys: { crawler: { service: crawler, alg: hmac-sha256, secrets: [crawler.secret] } }' > keys/signing-keys.yaml";
+    let written = Command::new("sh").args(["-c", keys]).current_dir(home.path()).status();
+    assert!(written.expect("a shell can be started").success());
+    let mut up = up(&mut command);
+    let target = "/_sync/jobs/first/batches/0";
+    let body =
+        r#"{"books":[{"id":1001,"title":"One","kind":"manga","tags":[{"kind":"misc","name":"new"}]}]}"#;
+    std::fs::write(home.path().join("batch.json"), body).expect("the body is writable");
+    let deliver = || {
+        let mut sign = Command::new(program("cutover"));
+        sign.current_dir(home.path());
+        sign.args([
+            "sign",
+            "--key",
+            "crawler",
+            "--secret-file",
+            "keys/crawler.secret",
+            "--body",
+            "batch.json",
+        ]);
+        sign.args(["--header", "content-type: application/json", "POST"]);
+        sign.arg(format!("http://{}{target}", listener.address()));
+        let signed = sign.output().expect("cutover can be started").stdout;
+        let signed = String::from_utf8(signed).expect("headers are text");
+        let mut delivery = Request::new(listener.address(), "POST", target);
+        delivery = delivery.host(listener.address().to_string()).header("content-type", "application/json");
+        for (name, value) in signed.lines().filter_map(|line| line.split_once(": ")) {
+            delivery = delivery.header(name, value);
+        }
+        delivery.body(body).send()
+    };
+    // At its start the authorizer does not know which nonces of the last seconds were used.
+    eventually("a delivery passes", || deliver().status != 503);
+    let answer = deliver();
+    let expected = r#"{"next":1,"added":1,"changed":0,"unchanged":0}"#;
+    assert_eq!((answer.status, answer.text().as_str()), (200, expected));
+    signal(up.child.id(), "-INT");
+    assert!(up.child.wait().expect("it ends").success());
+    all_gone(&ports);
+}
+
 /// As with `make run | head -1`: the reader of its output is gone before there is any.
 #[test]
 fn a_run_whose_output_has_no_reader_stays_up() {

@@ -23,7 +23,7 @@ use crate::search::Expression;
 use entity::{Column, Entity, Model};
 
 pub use finding::Scope;
-pub use writing::NewBook;
+pub use writing::{NewBook, Put};
 
 /// A part of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

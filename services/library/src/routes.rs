@@ -30,6 +30,7 @@
 //! | route | answers |
 //! |---|---|
 //! | `GET /_/books` | 200 books by `ids[]`, with the fields of both surfaces |
+//! | `PUT /_/books` | 200 the ids that were added and those that were changed |
 //! | `POST /_/books/by-tags` | 200 books of each tag |
 //! | `POST /_/command` | 200 whether a book or a tag exists |
 //!
@@ -51,7 +52,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRef, FromRequestParts as _, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRef, FromRequestParts as _, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
@@ -118,10 +119,15 @@ fn previews() -> OpenApiRouter<App> {
 
 /// The routes for services, the same on both surfaces.
 fn for_services() -> OpenApiRouter<App> {
+    // A batch is longer than what the other routes read.
+    let batches = OpenApiRouter::default()
+        .routes(routes!(internal::put))
+        .layer(DefaultBodyLimit::max(internal::MAX_BATCH_BYTES));
     OpenApiRouter::default()
         .routes(routes!(internal::by_ids))
         .routes(routes!(internal::by_tags))
         .routes(routes!(internal::command))
+        .merge(batches)
 }
 
 /// Returns the OpenAPI documents of the routes.

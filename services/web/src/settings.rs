@@ -8,7 +8,7 @@ use kit::settings::{Faults, RUST_LOG, Reader, Variable};
 /// The address to listen on.
 pub const WEB_ADDRESS: Variable = Variable {
     name: "WEB_ADDRESS",
-    default: Some("127.0.0.1:3025"),
+    default: Some("127.0.0.1:3028"),
     help: "Listen address; port 0 means any free port",
     secret: false,
 };

@@ -10,6 +10,8 @@
 //! | `auth.jwks.json` | its public half | the authorizer |
 //! | `library.pem`, `users.pem` | Ed25519, introduce these services on the service listener | the service of that name |
 //! | `library.jwks.json`, `users.jwks.json` | their public halves | the authorizer |
+//! | `sync.pem` | Ed25519, introduces `services/sync` on the service listener | `services/sync` |
+//! | `sync.jwks.json` | its public half | the authorizer |
 //! | `service-token.pem` | Ed25519, signs service tokens | `services/auth` |
 //! | `service-token.jwks.json` | its public half | the authorizer |
 //! | `tenants.pem` | Ed25519, introduces `services/tenants` on the service listener | `services/tenants` |
@@ -51,7 +53,7 @@ pub struct Arguments {
 const OLDER_KEYS: usize = 2;
 
 /// The key pairs of an edge: file name and algorithm.
-const PAIRS: [(&str, Algorithm); 7] = [
+const PAIRS: [(&str, Algorithm); 8] = [
     ("session", Algorithm::ES256),
     ("identity", Algorithm::EdDSA),
     ("auth", Algorithm::EdDSA),
@@ -59,6 +61,7 @@ const PAIRS: [(&str, Algorithm); 7] = [
     ("users", Algorithm::EdDSA),
     ("service-token", Algorithm::EdDSA),
     ("tenants", Algorithm::EdDSA),
+    ("sync", Algorithm::EdDSA),
 ];
 
 /// Why keys could not be made.
@@ -234,7 +237,7 @@ mod tests {
     #[test]
     fn the_keys_fit_their_readers_and_are_made_once() {
         let home = tempfile::tempdir().unwrap();
-        assert_eq!(make_missing(home.path()).unwrap().len(), 14);
+        assert_eq!(make_missing(home.path()).unwrap().len(), 16);
         assert!(make_missing(home.path()).unwrap().is_empty());
 
         let signer = Signer::from_file("dev", &home.path().join("identity.pem")).unwrap();

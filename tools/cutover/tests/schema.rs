@@ -27,6 +27,7 @@ fn the_shipped_edge_files_are_valid() {
         "envoy/edges/prod.yaml",
         "envoy/edges/coder.yaml",
         "envoy/edges/web.yaml",
+        "envoy/edges/sync.yaml",
         "tools/cutover/tests/files/edge.yaml",
     ] {
         let text = std::fs::read_to_string(root().join(file)).unwrap();

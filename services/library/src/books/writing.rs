@@ -31,7 +31,35 @@ pub struct NewBook {
     pub created_at: Option<OffsetDateTime>,
 }
 
+/// What became of a book that was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was new.
+    Added,
+    /// It replaced an earlier form.
+    Changed,
+}
+
 impl Books {
+    /// Adds a book, or replaces title, kind, tags, language and number of pages of the book with its id. Doing this twice
+    /// is the same as doing it once.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn put(&self, book: NewBook) -> Result<Put, Error> {
+        match self.change(book.clone()).await {
+            Ok(()) => return Ok(Put::Changed),
+            Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        match self.add(book.clone()).await {
+            Ok(()) => Ok(Put::Added),
+            // Another caller added it meanwhile.
+            Err(Error::Taken) => self.change(book).await.map(|()| Put::Changed),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Adds a book with its tags, or nothing at all.
     ///
     /// # Errors

@@ -39,16 +39,51 @@ pub(super) fn older(headers: &HeaderMap, bytes: &[u8]) -> Result<NewBook, Error>
 /// Reads `POST /books` and `PATCH /books` of the later surface: `{id, title, kind, tags}`. Language and number of
 /// pages may be there too.
 pub(super) fn later(headers: &HeaderMap, bytes: &[u8]) -> Result<NewBook, Error> {
-    let body = object(headers, bytes)?;
+    later_book(&object(headers, bytes)?)
+}
+
+fn later_book(body: &Map<String, Value>) -> Result<NewBook, Error> {
     Ok(NewBook {
-        id: number(&body, "id", i32::MAX)?,
-        title: text(&body, "title", MAX_TITLE)?,
-        kind: kind(&body, &LATER_KINDS, "-")?,
-        language: body.get("language").map(|_| text(&body, "language", MAX_LANGUAGE)).transpose()?,
-        page: body.get("page").map(|_| number(&body, "page", i16::MAX)).transpose()?,
-        tags: tags(&body)?,
-        created_at: body.get("created_at").map(|_| moment(&body, "created_at")).transpose()?,
+        id: number(body, "id", i32::MAX)?,
+        title: text(body, "title", MAX_TITLE)?,
+        kind: kind(body, &LATER_KINDS, "-")?,
+        language: body.get("language").map(|_| text(body, "language", MAX_LANGUAGE)).transpose()?,
+        page: body.get("page").map(|_| number(body, "page", i16::MAX)).transpose()?,
+        tags: tags(body)?,
+        created_at: body.get("created_at").map(|_| moment(body, "created_at")).transpose()?,
     })
+}
+
+/// The most books of one batch. With thirty tags each they take some 3,000 statements, a few seconds of a busy database,
+/// and a request may take ten.
+pub(super) const MAX_BATCH: usize = 50;
+
+/// Reads `PUT /_/books`: `{books: [{id, title, kind, tags, …}]}`. A refusal names the book by its place, from 0.
+pub(super) fn batch(headers: &HeaderMap, bytes: &[u8]) -> Result<Vec<NewBook>, Error> {
+    let body = object(headers, bytes)?;
+    let Value::Array(all) = required(&body, "books")? else {
+        return Err(invalid("\"books\" must be an array"));
+    };
+    if all.is_empty() || all.len() > MAX_BATCH {
+        return Err(invalid(format!("\"books\" must contain 1 to {MAX_BATCH} items")));
+    }
+    let read = |(place, book): (usize, &Value)| {
+        let Value::Object(book) = book else {
+            return Err(invalid(format!("\"books[{place}]\" must be of type object")));
+        };
+        later_book(book).map_err(|error| match &error {
+            Error::Invalid(what) => invalid(format!("\"books[{place}]\": {what}")),
+            Error::Unauthenticated
+            | Error::Forbidden
+            | Error::NoSuchPath
+            | Error::NoSuchMethod
+            | Error::NotFound(_)
+            | Error::Taken
+            | Error::NotJson
+            | Error::Store(_) => error,
+        })
+    };
+    all.iter().enumerate().map(read).collect()
 }
 
 fn older_book(body: &Map<String, Value>) -> Result<NewBook, Error> {

@@ -3,22 +3,27 @@
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use kit::PlatformService;
+use kit::body::Body;
 use kit::openapi::{Unauthenticated, Unavailable};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::App;
+use super::parameters::Batch;
 use super::query::{MAX_ITEMS, Query, invalid};
 use super::refusals::{Broken, InvalidBook, InvalidQuery};
 use super::view::{self, Later, Pair};
+use super::{App, body};
 use crate::book::{Book, Tag};
-use crate::books::{Filter, Page, Renewed, Sort, Way};
-use crate::error::{Error, json};
+use crate::books::{Filter, Page, Put, Renewed, Sort, Way};
+use crate::error::{Error, Refusal, json};
 
 /// The content type of answers.
 const JSON: &str = "application/json; charset=utf-8";
+
+/// The longest batch: fifty books with two hundred long tags each are under 1 MiB in practice.
+pub(super) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
 /// A book with the fields of both surfaces.
 #[derive(Serialize, ToSchema)]
@@ -108,6 +113,15 @@ impl From<Order> for Sort {
     }
 }
 
+/// What became of the books.
+#[derive(Default, Serialize, ToSchema)]
+pub(super) struct Written {
+    /// The ids of new books.
+    added: Vec<i32>,
+    /// The ids of books that were there.
+    changed: Vec<i32>,
+}
+
 fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Error> {
     body.map(|Json(body)| body).map_err(|rejection| invalid(rejection.body_text()))
 }
@@ -175,4 +189,33 @@ pub(super) async fn command(
         Command::HasBookTag { book_tag } => app.books.has_tag(&book_tag.into()).await?,
     };
     Ok(json(StatusCode::OK, &Has { has }))
+}
+
+/// Adds books, or replaces those that are there. A service sends the same batch again after a failure in the middle.
+#[utoipa::path(
+    put, path = "/_/books", operation_id = "putBooks", tag = "library", security(("service" = [])),
+    request_body = Batch,
+    responses(
+        (status = 200, description = "Every book is written.", body = Written),
+        (status = 400, description = "A book is not valid; nothing is written.", body = Refusal),
+        (status = 401, description = "The caller has no valid identity.", body = String),
+        (status = 404, description = "The caller is not a service of the platform.", body = String),
+        Unavailable,
+    ),
+)]
+pub(super) async fn put(
+    State(app): State<App>,
+    _: PlatformService,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Error> {
+    let mut written = Written::default();
+    for book in body::batch(&headers, &bytes)? {
+        let id = book.id;
+        match app.books.put(book).await? {
+            Put::Added => written.added.push(id),
+            Put::Changed => written.changed.push(id),
+        }
+    }
+    Ok(json(StatusCode::OK, &written))
 }

@@ -112,6 +112,13 @@ pub(super) enum Kind {
     ImageSet,
 }
 
+/// Books to add or to replace.
+#[derive(ToSchema)]
+pub(super) struct Batch {
+    #[schema(min_items = 1, max_items = 50)]
+    books: Vec<NewBook>,
+}
+
 /// A book to add, or the new content of one.
 #[derive(ToSchema)]
 pub(super) struct NewBook {

@@ -1,0 +1,56 @@
+//! The tables of this service. `sync_migrations` records the applied steps: two services can share one database.
+
+use kit::store::StoreError;
+use sea_orm::{DatabaseConnection, DynIden};
+use sea_orm_migration::prelude::*;
+
+/// Brings the tables up to date.
+///
+/// # Errors
+/// [`StoreError::Migration`].
+pub async fn run(database: &DatabaseConnection) -> Result<(), StoreError> {
+    Steps::up(database, None).await.map_err(StoreError::Migration)
+}
+
+struct Steps;
+
+impl MigratorTrait for Steps {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(JobsBooksEvents)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "sync_migrations".into_iden()
+    }
+}
+
+/// The jobs with their progress, the digest of each delivered book, and the events of each job.
+const TABLES: [&str; 3] = [
+    "CREATE TABLE IF NOT EXISTS sync_jobs (
+        owner varchar NOT NULL, id varchar NOT NULL, next bigint NOT NULL, last_digest varchar, last_outcome varchar,
+        events bigint NOT NULL, PRIMARY KEY (owner, id)
+    )",
+    "CREATE TABLE IF NOT EXISTS sync_books (id integer PRIMARY KEY, digest varchar NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS sync_events (
+        owner varchar NOT NULL, job varchar NOT NULL, number bigint NOT NULL, name varchar NOT NULL, data varchar NOT NULL,
+        PRIMARY KEY (owner, job, number)
+    )",
+];
+
+struct JobsBooksEvents;
+
+impl MigrationName for JobsBooksEvents {
+    fn name(&self) -> &'static str {
+        "0001_jobs_books_events"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for JobsBooksEvents {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in TABLES {
+            manager.get_connection().execute_unprepared(table).await?;
+        }
+        Ok(())
+    }
+}
