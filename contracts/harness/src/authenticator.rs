@@ -72,7 +72,7 @@ impl Authenticator {
         URL_SAFE_NO_PAD.encode(&self.id)
     }
 
-    /// Leaves the person unverified: nobody showed a PIN.
+    /// Leaves the person unverified: the device asked for no PIN.
     #[must_use]
     pub fn unverified(mut self) -> Self {
         self.flags = PRESENT;

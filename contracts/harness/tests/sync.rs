@@ -179,7 +179,7 @@ fn only_a_fresh_signature_from_a_listed_address_passes() {
     assert_eq!(bare.send().status, 401);
     let forged = stage.signed_with("GET", "/_sync/jobs/first", b"", sync::program::WRONG);
     assert_eq!(forged.send().status, 401);
-    // The identity of the edge's own making is no signature.
+    // An identity that the edge signs does not replace a signature.
     let named = unsigned_headers(bare);
     assert_eq!(named.send().status, 401);
     // Not on the listener for services, and the service's own routes not here.

@@ -17,7 +17,7 @@ pub struct Kind {
     pub memory: Duration,
     /// How long a value lives in Redis.
     pub shared: Duration,
-    /// How long it is remembered that there is no value, in both.
+    /// How long the absence of a value is remembered, in both.
     pub missing: Duration,
 }
 

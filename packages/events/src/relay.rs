@@ -26,9 +26,7 @@ impl Deliver for Relay {
 
     async fn deliver(&self, item: &Item) -> Outcome {
         let Some(exchange) = Exchange::of_kind(&item.kind) else {
-            return Outcome::Refused {
-                error: format!("there is no exchange for rows of the kind {:?}", item.kind),
-            };
+            return Outcome::Refused { error: format!("no exchange takes rows of the kind {:?}", item.kind) };
         };
         let event = match Envelope::parse(item.payload.as_bytes()) {
             Ok(event) => event,

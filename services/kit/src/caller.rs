@@ -128,7 +128,7 @@ const fn tenant_of(caller: &identity::Caller) -> Option<&identity::TenantId> {
     }
 }
 
-/// Whether the plain header says `tenant`, once, byte for byte; without a tenant, whether there is no such header.
+/// Whether the plain header says `tenant`, once, byte for byte; without a tenant, whether the header is absent.
 fn has_tenant(headers: &HeaderMap, tenant: Option<&identity::TenantId>) -> bool {
     let mut values = headers.get_all(TENANT).iter();
     match (values.next(), values.next(), tenant) {

@@ -151,7 +151,7 @@ refusals! {
     /// 403.
     Forbidden = 403, "The caller's role is too low, or the tenant is suspended.";
     /// 404.
-    NotFound = 404, "There is no such thing.";
+    NotFound = 404, "The resource does not exist.";
     /// 409.
     Taken = 409, "The name belongs to another thing already.";
     /// 413.

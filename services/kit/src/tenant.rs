@@ -25,8 +25,8 @@
 //! ```
 //!
 //! ```compile_fail,E0451
-//! fn forge(name: identity::ServiceName) -> kit::PlatformService {
-//!     kit::PlatformService { name, proof: todo!() }
+//! fn rename(name: identity::ServiceName, proved: kit::PlatformService) -> kit::PlatformService {
+//!     kit::PlatformService { name, ..proved }
 //! }
 //! ```
 //!

@@ -8,8 +8,8 @@ use sea_orm::DbErr;
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no such dead letter.
-    #[error("there is no such dead letter")]
+    /// The dead letter does not exist.
+    #[error("the dead letter does not exist")]
     NotFound,
     /// The request is not valid; the text gives the reason.
     #[error("{0}")]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `POST /_/notifications/messages` | 202 queued · 200 it was queued before, under the same key |
 //! | `GET /_/notifications/dead?after=&most=` | 200 what was given up, the oldest first |
-//! | `POST /_/notifications/dead/{id}/retry` | 204 it is tried again · 404 there is no such dead letter |
+//! | `POST /_/notifications/dead/{id}/retry` | 204 it is tried again · 404 the dead letter does not exist |
 //! | `GET /_/notifications/jobs` | 200 the schedule and what came of it |
 //! | `GET /metrics` | 200 counts for Prometheus, without an identity: the listener is private |
 

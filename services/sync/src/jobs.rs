@@ -222,7 +222,7 @@ impl Jobs {
         Ok(outcome.clone())
     }
 
-    /// Adds an event about something that is no batch.
+    /// Adds an event about something other than a batch.
     ///
     /// # Errors
     /// [`Error::Store`]; [`Error::Full`] for too many jobs.

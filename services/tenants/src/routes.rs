@@ -111,7 +111,7 @@ pub fn router(tenants: Tenants, gate: Gate, managers: Arc<[ServiceName]>) -> Rou
     kit::surface::surround(routes, words, Arc::new(ready))
 }
 
-/// Reads the id in a path. A text that is no UUID names no tenant.
+/// Reads the id in a path. An invalid UUID names no tenant.
 fn tenant_id(id: Result<Path<String>, PathRejection>) -> Result<TenantId, Error> {
     let Path(id) = id.map_err(|_| Error::NotFound)?;
     id.parse().map_err(|_| Error::NotFound)

@@ -61,7 +61,7 @@ pub enum Next {
 #[error("the tenant is {0}")]
 pub struct NotFrom(pub Standing);
 
-/// The text is no standing.
+/// The text is not a valid standing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a standing")]
 pub struct UnknownStanding(String);

@@ -18,7 +18,7 @@ pub const MAX_REASON_CHARACTERS: usize = 500;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
-/// The text is no name, or no reason.
+/// The text is not a valid name, or not a valid reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {why}")]
 pub struct InvalidText {

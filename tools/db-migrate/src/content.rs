@@ -2,7 +2,7 @@
 //!
 //! The server computes the SHA-256 of each row's text, in the order of the primary key, and sends only key and digest. Here
 //! they become one digest for each table. Neither side holds more than a few rows: the server reads an index, or sorts on
-//! its disk when a key is text (servers can sort text differently, so it is sorted by bytes) or when there is no key.
+//! its disk when a key is text (servers can sort text differently, so it is sorted by bytes) or when a table has no key.
 
 use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgRow;

@@ -6,7 +6,7 @@
 //! | the event is invalid, or refused by its handler | it goes to the dead letters |
 //! | the handler fails | it is tried [`MAX_TRIES`] times with doubling waits, then it goes to the dead letters |
 //! | the consumer ends before it answers, again and again | after [`MAX_REDELIVERIES`] times the event is a dead letter |
-//! | the database is away | the consumer waits for it; this is no fault of the event |
+//! | the database is away | the consumer waits for it; the attempt does not count |
 //! | the connection breaks | the broker hands out again what was not acknowledged |
 
 use std::time::Duration;

@@ -33,7 +33,7 @@ pub struct Topology {
     prefix: String,
 }
 
-/// A text that is no prefix.
+/// An invalid prefix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a prefix of exchanges; write 1 to 63 lower-case letters, digits, `-`, `_` or `.`")]
 pub struct InvalidName(String);
@@ -61,7 +61,7 @@ impl FromStr for Topology {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
 
-/// A text that is no pattern.
+/// An invalid pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a pattern of event types; write `#`, or three parts such as `tenants.tenant.*`")]
 pub struct InvalidPattern(String);

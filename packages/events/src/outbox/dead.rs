@@ -57,7 +57,7 @@ pub async fn dead(
     rows.iter().map(read).collect()
 }
 
-/// Lets the workers try the dead row `id` again, as if it were new. Returns false when there is no such dead row.
+/// Lets the workers try the dead row `id` again, as if it were new. Returns false when no dead row has this id.
 ///
 /// # Errors
 /// The error of the database.

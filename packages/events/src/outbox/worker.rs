@@ -59,7 +59,7 @@ pub enum Outcome {
         /// The wait that the far side asked for.
         after: Option<Duration>,
     },
-    /// The far side cannot be reached. This is no fault of the row, so the attempt does not count.
+    /// The far side cannot be reached. The row did not cause this, so the attempt does not count.
     Unavailable {
         /// What happened.
         error: String,

@@ -162,7 +162,7 @@ async fn finish_registration(
 )]
 async fn begin_sign_in(State(app): State<App>, uri: Uri) -> Result<Response, Error> {
     let email = parameter(&uri, "email")?;
-    // An address that mail does not accept is no one's, and may contain bytes that no store takes.
+    // An address that mail does not accept belongs to no person, and may contain bytes that no store takes.
     if !email::is_address(&email) {
         return Err(Error::UnknownPerson);
     }
@@ -206,7 +206,7 @@ async fn finish_sign_in(State(app): State<App>, uri: Uri, Body(bytes): Body) -> 
     signed_in(&app, &pair)
 }
 
-/// Reads the id of a ceremony from the query. A text that is no id belongs to no ceremony.
+/// Reads the id of a ceremony from the query. An invalid id belongs to no ceremony.
 fn ceremony(uri: &Uri, name: &str) -> Result<Uuid, Error> {
     parameter(uri, name)?.parse().map_err(|_| Error::Unauthorized)
 }

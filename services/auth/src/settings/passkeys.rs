@@ -60,7 +60,7 @@ fn origins(text: &str, id: &str) -> Result<Vec<String>, String> {
     }
     if let Some(bad) = origins.iter().find(|origin| !is_origin(origin, id)) {
         return Err(format!(
-            "`{bad}` is no origin that may use passkeys of {id}: write https://{id}, https://NAME.{id} (either with a port), \
+            "`{bad}` may not use passkeys of {id}: write https://{id}, https://NAME.{id} (either with a port), \
              or android:apk-key-hash:…"
         ));
     }

@@ -28,8 +28,8 @@ fn wrong_answers() -> Vec<Wrong> {
         ("another challenge", |device| device.challenge = Some("AAAA".to_owned())),
         ("no challenge", |device| device.challenge = Some(String::new())),
         ("another kind of ceremony", |device| device.kind = Some("payment.get".to_owned())),
-        ("nobody was verified", |device| device.flags = 0x01),
-        ("nobody was there", |device| device.flags = 0x04),
+        ("the person was not verified", |device| device.flags = 0x01),
+        ("the person was not there", |device| device.flags = 0x04),
         ("a backup of what cannot be backed up", |device| device.flags = 0x15),
     ]
 }

@@ -6,7 +6,7 @@ use http::{HeaderValue, Request};
 
 use crate::caller::{IDENTITY, TENANT};
 
-/// Returns the tenant in a signed identity, without a look at the signature; `None` when it has none, or is no identity.
+/// Returns the tenant in a signed identity, without a look at the signature; `None` when it has none, or is not a valid identity.
 #[must_use]
 pub fn tenant_in(identity: &str) -> Option<String> {
     let payload = URL_SAFE_NO_PAD.decode(identity.split('.').nth(1)?).ok()?;

@@ -152,7 +152,7 @@ pub(super) async fn search_tags(State(app): State<App>, _: Person, query: Query)
         (status = 200, description = "The tag.", body = NamedTag, content_type = JSON, headers(
             ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
         )),
-        (status = 404, description = "There is no such tag.", body = Refusal, content_type = JSON),
+        (status = 404, description = "The tag does not exist.", body = Refusal, content_type = JSON),
         Unauthenticated, Broken, Unavailable,
     ),
 )]

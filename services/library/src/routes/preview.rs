@@ -24,7 +24,7 @@ const MAX_DIGITS: usize = 9;
     params(("id" = String, Path, description = "The id of the book, of at most nine digits.", example = "1")),
     responses(
         (status = 200, description = "A page with the title as Open Graph metadata.", body = String, content_type = "text/html; charset=utf-8"),
-        (status = 404, description = "There is no such book.", body = String, content_type = "text/plain; charset=utf-8"),
+        (status = 404, description = "The book does not exist.", body = String, content_type = "text/plain; charset=utf-8"),
         super::refusals::Broken, kit::openapi::Unavailable,
     ),
 )]
@@ -48,7 +48,7 @@ pub(super) async fn book(State(app): State<App>, uri: Uri) -> Result<Response, E
     ),
     responses(
         (status = 200, description = "A page with kind and name as Open Graph metadata.", body = String, content_type = "text/html; charset=utf-8"),
-        (status = 404, description = "There is no such tag.", body = String, content_type = "text/plain; charset=utf-8"),
+        (status = 404, description = "The tag does not exist.", body = String, content_type = "text/plain; charset=utf-8"),
         super::refusals::Broken, kit::openapi::Unavailable,
     ),
 )]

@@ -41,7 +41,7 @@ pub(super) struct LowRole;
 #[derive(IntoResponses)]
 #[response(
     status = 404,
-    description = "There is no such book.",
+    description = "The book does not exist.",
     content_type = "application/json; charset=utf-8"
 )]
 pub(super) struct NoBook(Refusal<'static>);

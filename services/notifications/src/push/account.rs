@@ -40,12 +40,12 @@ struct File {
     token_uri: String,
 }
 
-/// A file that is no service account. The message names the file and the fix, never its content.
+/// A file that is not a valid service account. The message names the file and the fix, never its content.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UnusableAccount(String);
 
-/// Why there is no token.
+/// Why a token is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoAccess {
     /// The server of tokens cannot be reached, or does not answer.

@@ -20,7 +20,7 @@ pub enum Phase {
     Undone,
 }
 
-/// The text is no phase.
+/// The text is not a valid phase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a phase")]
 pub struct UnknownPhase(String);

@@ -1,7 +1,7 @@
 //! Removes all people of a tenant that leaves, in two steps, because the second cannot be undone.
 //!
 //! The removal is prepared first: a row that says so. Only then does a request remove people, so one wrong request removes
-//! nobody. What belongs to a person (tastes, histories, notifications) goes with the person's row. The row of the removal
+//! no person. What belongs to a person (tastes, histories, notifications) goes with the person's row. The row of the removal
 //! stays, so that a repeated request finds that it was prepared.
 
 pub mod entity;
@@ -24,7 +24,7 @@ const BATCH: u64 = 500;
 pub enum Removal {
     /// The tenant has no people any more.
     Done,
-    /// The removal was not prepared, so nobody was removed.
+    /// The removal was not prepared, so no person was removed.
     NotPrepared,
 }
 

@@ -1,4 +1,4 @@
-//! The tenants service removes all people of a tenant, and nobody else.
+//! The tenants service removes all people of a tenant, and no other person.
 
 use identity::Role;
 use kit::testing::{PrivatePostgres, TENANT};
@@ -13,7 +13,7 @@ async fn a_tenants_people_are_removed(app: TestApp) {
     let there = async |key: &str| {
         app.call(&format!("GET /_/users/{key}"), &app.edge.service("auth", "users"), "").await.status == 200
     };
-    // Nobody is removed by one request.
+    // One request removes no person.
     let refused = Answer::text(409, "Prepare the removal first");
     assert_eq!(call("DELETE /_/users/tenants/TENANT").await, refused);
     for _ in 0..2 {

@@ -151,7 +151,7 @@ pub(super) enum Announcement {
     },
 }
 
-/// Tells every person who likes a tag of a book that it has appeared. A repetition tells nobody twice.
+/// Tells every person who likes a tag of a book that it has appeared. A repetition tells each person once.
 #[utoipa::path(
     post, path = "/_/users/notifications", operation_id = "announceBook", tag = "users", security(("service" = [])),
     request_body = Announcement,

@@ -42,7 +42,7 @@ async fn who_likes_a_tag_is_told_once(app: &TestApp) {
     let told = app.call("GET /users/@me/notifications", &identity, "").await.body;
     let expected = r#"[{"kind":"book","book_id":41,"book_tags":[["misc","new"],["group","some group"]],"created_at":"2026-11-20T00:00:01.000Z"}]"#;
     assert_eq!(told, expected);
-    assert_eq!(notified(app, DEV).await, json!([]), "a dislike is no like");
+    assert_eq!(notified(app, DEV).await, json!([]), "a dislike does not count as a like");
     // A person, a service of one tenant and no caller do not announce.
     for (caller, status) in
         [(app.as_demo(), 404), (app.edge.service_of(TENANT, "library", "users"), 404), (String::new(), 401)]
