@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use kit::generation::Surface;
 use kit::settings::{
-    CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable, database_url,
+    CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, SES_KEY, SES_REGION, SES_URL,
+    Variable, database_url,
 };
 
-use mail::{MAIL_FROM, MAIL_SMTP_URL, SES_FROM, SES_KEY, SES_REGION, SES_URL, Sender};
+use mail::{MAIL_FROM, MAIL_SMTP_URL, SES_FROM, Sender};
 use passkeys::{PASSKEY_ORIGINS, PASSKEY_RP_ID, RelyingParty};
 
 /// The address to listen on.

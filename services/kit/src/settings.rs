@@ -38,6 +38,46 @@ pub fn database_url(reader: &mut Reader) -> Option<String> {
     })
 }
 
+/// The broker.
+pub const AMQP_URL: Variable = Variable {
+    name: "AMQP_URL",
+    default: None,
+    help: "RabbitMQ for events, as amqp://USER:PASSWORD@HOST:5672/VHOST (amqps with TLS); unset means events within this process",
+    secret: true,
+};
+
+/// The prefix of the names at the broker.
+pub const EVENTS_PREFIX: Variable = Variable {
+    name: "EVENTS_PREFIX",
+    default: Some("coder"),
+    help: "Prefix of exchanges and queues at the broker: PREFIX.events, PREFIX.notifications and so on",
+    secret: false,
+};
+
+/// The access key of SES.
+pub const SES_KEY: Variable = Variable {
+    name: "SES_KEY",
+    default: None,
+    help: "File with the AWS access key id on its first line and the secret on its second; needed with SES_FROM",
+    secret: false,
+};
+
+/// The region of SES.
+pub const SES_REGION: Variable = Variable {
+    name: "SES_REGION",
+    default: None,
+    help: "AWS region of SES, such as eu-central-1; needed with SES_FROM",
+    secret: false,
+};
+
+/// The address of SES.
+pub const SES_URL: Variable = Variable {
+    name: "SES_URL",
+    default: None,
+    help: "Address of SES, if not the region's own",
+    secret: false,
+};
+
 /// The log level.
 pub const RUST_LOG: Variable = Variable {
     name: "RUST_LOG",

@@ -9,7 +9,10 @@ use clock::Clock;
 use events::bus::Topology;
 use kit::StartError;
 use kit::base::Base;
-use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
+use kit::settings::{
+    AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader, SES_KEY,
+    SES_REGION, SES_URL, Variable,
+};
 use mail::{Keys, Ses};
 use uuid::Uuid;
 
@@ -22,22 +25,6 @@ pub const NOTIFICATIONS_ADDRESS: Variable = Variable {
     name: "NOTIFICATIONS_ADDRESS",
     default: Some("127.0.0.1:3027"),
     help: "Listen address; port 0 means any free port",
-    secret: false,
-};
-
-/// The broker.
-pub const AMQP_URL: Variable = Variable {
-    name: "AMQP_URL",
-    default: None,
-    help: "RabbitMQ to use, as amqp://USER:PASSWORD@HOST:5672/VHOST (amqps with TLS); unset means events within this process",
-    secret: true,
-};
-
-/// The prefix of the names at the broker.
-pub const EVENTS_PREFIX: Variable = Variable {
-    name: "EVENTS_PREFIX",
-    default: Some("coder"),
-    help: "Prefix of exchanges and queues at the broker: PREFIX.events, PREFIX.notifications",
     secret: false,
 };
 
@@ -62,30 +49,6 @@ pub const SES_FROM: Variable = Variable {
     name: "SES_FROM",
     default: None,
     help: "Sender of letters, an address that SES has verified; unset means letters wait",
-    secret: false,
-};
-
-/// The access key of SES.
-pub const SES_KEY: Variable = Variable {
-    name: "SES_KEY",
-    default: None,
-    help: "File with the AWS access key id on its first line and the secret on its second; needed with SES_FROM",
-    secret: false,
-};
-
-/// The region of SES.
-pub const SES_REGION: Variable = Variable {
-    name: "SES_REGION",
-    default: None,
-    help: "AWS region of SES, such as eu-central-1; needed with SES_FROM",
-    secret: false,
-};
-
-/// The address of SES.
-pub const SES_URL: Variable = Variable {
-    name: "SES_URL",
-    default: None,
-    help: "Address of SES, if not the region's own",
     secret: false,
 };
 

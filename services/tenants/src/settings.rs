@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use identity::ServiceName;
 use kit::base::Base;
-use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
+use kit::settings::{
+    AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader, Variable,
+};
 
 /// The address to listen on.
 pub const TENANTS_ADDRESS: Variable = Variable {
@@ -55,22 +57,6 @@ pub const REDIS_URL: Variable = Variable {
     help: "Redis of the authorizers, which learn each change at once from it; without it, after `untrusted_after_seconds` of \
            the edge file",
     secret: true,
-};
-
-/// The broker for events.
-pub const AMQP_URL: Variable = Variable {
-    name: "AMQP_URL",
-    default: None,
-    help: "RabbitMQ for the events about changed tenants; without it, events stay in this process",
-    secret: true,
-};
-
-/// The prefix of the broker's exchanges.
-pub const EVENTS_PREFIX: Variable = Variable {
-    name: "EVENTS_PREFIX",
-    default: Some("coder"),
-    help: "Prefix of the exchanges at the broker: PREFIX.events and so on",
-    secret: false,
 };
 
 /// All variables, for `--help`.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use kit::settings::{Reader, Variable};
+use kit::settings::{Reader, SES_KEY, SES_REGION, SES_URL, Variable};
 use reqwest::Url;
 
 /// The mail server.
@@ -28,30 +28,6 @@ pub const SES_FROM: Variable = Variable {
     name: "SES_FROM",
     default: None,
     help: "Instead of MAIL_SMTP_URL: sender of mails with login codes, an address that Amazon SES has verified",
-    secret: false,
-};
-
-/// The access key of SES.
-pub const SES_KEY: Variable = Variable {
-    name: "SES_KEY",
-    default: None,
-    help: "File with the AWS access key id on its first line and the secret on its second; needed with SES_FROM",
-    secret: false,
-};
-
-/// The region of SES.
-pub const SES_REGION: Variable = Variable {
-    name: "SES_REGION",
-    default: None,
-    help: "AWS region of SES, such as eu-central-1; needed with SES_FROM",
-    secret: false,
-};
-
-/// The address of SES.
-pub const SES_URL: Variable = Variable {
-    name: "SES_URL",
-    default: None,
-    help: "Address of SES, if not the region's own",
     secret: false,
 };
 
