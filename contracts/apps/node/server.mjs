@@ -1,8 +1,8 @@
 // A Node application without packages: what `node:http` writes by itself, and what a program can make it write.
 // usage: node server.mjs PORT
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
-import { brotliCompressSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateRawSync, gzipSync } from "node:zlib";
 
 const text = "a sentence that repeats. ".repeat(200);
 const tag = `"${createHash("sha256").update(text).digest("hex").slice(0, 16)}"`;
@@ -17,6 +17,11 @@ async function echo(request, answer) {
   answer.end(body);
 }
 
+function numbered(answer, coding, compress) {
+  const body = compress(JSON.stringify({ request: randomUUID(), price: 1.5, text }));
+  answer.writeHead(200, { "Content-Encoding": coding, "Content-Type": "application/json" }).end(body);
+}
+
 const pages = {
   "/": (_, answer) => answer.end("hello\n"),
   "/cookies": (_, answer) => {
@@ -26,6 +31,10 @@ const pages = {
   "/raw": (_, answer) => answer.writeHead(200, "Fine", ["X-Mixed-CASE", "1", "x-mixed-lower", "", "X-Last", " a  b "]).end("raw"),
   "/gzip": (_, answer) => answer.writeHead(200, { "Content-Encoding": "gzip" }).end(gzipSync(text)),
   "/brotli": (_, answer) => answer.writeHead(200, { "Content-Encoding": "br" }).end(brotliCompressSync(text)),
+  // A request's own number inside, so that each answer is compressed into other bytes.
+  "/numbered/gzip": (_, answer) => numbered(answer, "gzip", gzipSync),
+  "/numbered/brotli": (_, answer) => numbered(answer, "br", brotliCompressSync),
+  "/numbered/deflate": (_, answer) => numbered(answer, "deflate", deflateRawSync),
   "/chunks": (_, answer) => {
     for (let number = 0; number < 200; number += 1) answer.write(`${number}\r\n`);
     answer.end();

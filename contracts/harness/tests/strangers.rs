@@ -155,7 +155,7 @@ fn an_object_store_is_the_same_through_the_edge_in_every_byte() {
 fn a_node_application_is_the_same_through_the_edge_in_every_byte() {
     let place = tempfile::tempdir().expect("a temporary directory");
     let app = App::node("node", place.path());
-    of_folder(&app, place.path(), "node", 18);
+    of_folder(&app, place.path(), "node", 21);
 }
 
 /// A frame of a client, masked with zeros. `first` is its first byte: the kind, and whether it is the last piece.

@@ -151,8 +151,55 @@ fn compressed_bodies_are_unpacked_when_they_differ() {
     assert_eq!(found(&packed(&text, 6), &plain), ["header_missing content-encoding", "body_encoding"]);
     let broken = answer(&[("Content-Encoding", "gzip")], b"no gzip");
     assert_eq!(found(&packed(&text, 6), &broken), ["body_bytes"]);
-    let brotli = |body: &[u8]| answer(&[("Content-Encoding", "br")], body);
-    assert_eq!(found(&brotli(b"1"), &brotli(b"2")), ["body_bytes"]);
+    let unknown = |body: &[u8]| answer(&[("Content-Encoding", "frob")], body);
+    assert_eq!(found(&unknown(b"1"), &unknown(b"2")), ["body_bytes"]);
+}
+
+#[test]
+fn every_coding_of_the_web_is_unpacked_also_two_of_them() {
+    let of = |codings: &str, text: &str| {
+        let mut packed = answer(&[("Content-Encoding", codings)], b"");
+        packed.body = Body::Whole(coding::packed(&packed, text.as_bytes()).unwrap());
+        packed
+    };
+    let text = format!("{{\"a\":\"{}\"}}", "momo".repeat(200_000));
+    for codings in ["gzip", "x-gzip", "Deflate", "br", "zstd", "gzip, br"] {
+        let one = of(codings, &text);
+        assert_eq!(coding::content(&one).as_deref(), Some(text.as_bytes()), "{codings}");
+        assert_eq!(
+            found(&one, &of(codings, &text.replacen("momo", "mOmo", 1))),
+            ["body_value /a"],
+            "{codings}"
+        );
+        let mut broken = one.clone();
+        let Body::Whole(bytes) = &mut broken.body else { unreachable!() };
+        bytes.truncate(bytes.len() / 2);
+        assert_eq!(
+            (coding::content(&broken), found(&one, &broken)),
+            (None, vec!["body_bytes".to_owned()]),
+            "{codings}"
+        );
+        assert_eq!(coding::content(&of(codings, &"a".repeat(9 * 1024 * 1024))), None, "{codings}: a bomb");
+    }
+    assert_eq!(coding::packed(&answer(&[("Content-Encoding", "identity")], b""), b"a"), None);
+    let three = answer(&[("Content-Encoding", "gzip, br"), ("content-encoding", "zstd")], b"");
+    assert_eq!(coding::packed(&three, b"a"), None);
+}
+
+/// Bytes of other programs: brotli and zstd of their authors, and a server whose `deflate` is without the frame of zlib.
+#[test]
+fn what_other_encoders_wrote_is_unpacked() {
+    for (coding, bytes) in [
+        ("br", &b"\x1b\x17\x00\xf8\x8d\x54\xb5\xbf\x0a\x13\x4b\x05\x90\xb1\x1a\x43\x91\x00\x40\x5e"[..]),
+        ("deflate", &b"\x4b\x4c\x4a\x56\x48\xc4\xc4\x5c\x00"[..]),
+        ("zstd", &b"\x28\xb5\x2f\xfd\x04\x68\x5d\x00\x00\x28\x61\x62\x63\x20\x0a\x01\x00\x92\x4b\x04\x9b\x7a\x18\x37"[..]),
+        ("zstd", &b"\x28\xb5\x2f\xfd\x04\x58\x61\x00\x00\x61\x62\x63\x20\x61\x62\x63\x20\x61\x62\x63\x20\x99\x70\x6a\x5b\x28\xb5\x2f\xfd\x00\x58\x61\x00\x00\x61\x62\x63\x20\x61\x62\x63\x20\x61\x62\x63\x0a"[..]),
+    ] {
+        let packed = answer(&[("Content-Encoding", coding)], bytes);
+        assert_eq!(coding::content(&packed).as_deref(), Some(&b"abc abc abc abc abc abc\n"[..]), "{coding}");
+    }
+    // A window of 1 GiB.
+    assert_eq!(coding::content(&answer(&[("Content-Encoding", "br")], b"\x11\x1e\x00\x00\x03")), None);
 }
 
 #[test]

@@ -79,6 +79,34 @@ fn a_volatile_value_in_a_compressed_body_is_checked_and_the_rest_is_compared_by_
 }
 
 #[test]
+fn every_known_coding_shows_what_is_volatile_inside() {
+    for codings in ["gzip", "deflate", "br", "zstd", "gzip, br"] {
+        let of = |text: &str| {
+            let mut packed = answer(&[("Content-Encoding", codings)], "");
+            packed.body = Body::Whole(coding::packed(&packed, text.as_bytes()).unwrap());
+            packed
+        };
+        let html = |word: &str, price: &str| format!("<i id=\"{word}\">{price}</i>\n");
+        let (one, other) = (of(&html("00aa00aa", "1.0")), of(&html("ff00ff00", "1.0")));
+        let learned = learn("a", &one, Some(&other), &Rules::default());
+        assert_eq!(
+            (body(&learned).as_str(), learned.unstable.len()),
+            ("<i id=\"«hex 8»\">1.0</i>\n", 0),
+            "{codings}"
+        );
+        let recorded = learned.recorded;
+        let differences =
+            |other: &Answer| compare(&recorded.answer(), &recorded.normal(other)).differences.len();
+        assert_eq!((differences(&one), differences(&other)), (0, 0), "{codings}");
+        for seeded in
+            [html("ff00ff00", "1"), html("none", "1.0"), html("ff00ff00", "1.0").trim_end().to_owned()]
+        {
+            assert_ne!(differences(&of(&seeded)), 0, "{codings}: {seeded}");
+        }
+    }
+}
+
+#[test]
 fn one_attribute_of_a_cookie_may_be_volatile_and_the_others_stay_compared() {
     let rules = Rules::parse(
         "volatile:\n  - { cookie: sid, attribute: Expires, shape: http-date }\n  - { cookie: sid, shape: token }\n",
