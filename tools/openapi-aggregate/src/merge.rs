@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use utoipa::openapi::info::InfoBuilder;
-use utoipa::openapi::{OpenApi, Server};
+use utoipa::openapi::{OpenApi, PathItem, Server};
 
 /// The public document of a service, below its directory. No other file of it is opened.
 const PUBLIC: &str = "openapi/public.yaml";
@@ -31,7 +31,8 @@ pub fn yaml(document: &OpenApi) -> Result<String, String> {
 /// Merges the public documents of the services below `root`, in the order of their names.
 ///
 /// # Errors
-/// When a document is not valid, two of them say different things under one name, or one has an internal path.
+/// When a document is not valid, two of them say different things under one name, one has an internal path, or an operation
+/// does not say who may call it.
 pub fn merged(root: &Path) -> Result<OpenApi, String> {
     let documents = documents(root)?;
     let mut whole = OpenApi::default();
@@ -48,7 +49,13 @@ pub fn merged(root: &Path) -> Result<OpenApi, String> {
     let for_clients = documents.into_iter().filter(|(_, document)| !document.paths.paths.is_empty());
     for (path, document) in for_clients {
         let wrong = |what: String| format!("{}: {what}", path.display());
-        for route in document.paths.paths.keys() {
+        for (route, item) in &document.paths.paths {
+            if let Some(method) = without_security(item) {
+                return Err(wrong(format!(
+                    "`{method} {route}` does not say who may call it; give it `security(())` for everyone, or the \
+                     name of its credential"
+                )));
+            }
             if route.starts_with("/_") {
                 return Err(wrong(format!("`{route}` is an internal path; move it to internal.yaml")));
             }
@@ -69,6 +76,24 @@ pub fn merged(root: &Path) -> Result<OpenApi, String> {
         whole.merge(document);
     }
     Ok(whole)
+}
+
+/// The method of the first operation of `item` that names no credential and does not say that it needs none.
+fn without_security(item: &PathItem) -> Option<&'static str> {
+    let operations = [
+        ("GET", &item.get),
+        ("HEAD", &item.head),
+        ("POST", &item.post),
+        ("PUT", &item.put),
+        ("PATCH", &item.patch),
+        ("DELETE", &item.delete),
+        ("OPTIONS", &item.options),
+        ("TRACE", &item.trace),
+    ];
+    operations
+        .into_iter()
+        .find(|(_, operation)| operation.as_ref().is_some_and(|operation| operation.security.is_none()))
+        .map(|(method, _)| method)
 }
 
 /// The public documents of all services.

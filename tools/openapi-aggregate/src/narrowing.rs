@@ -51,7 +51,8 @@ pub fn narrowings(old: &Value, new: &Value) -> Vec<String> {
 
 impl Comparison<'_> {
     fn operation(&mut self, place: &str, old: &Value, new: &Value) {
-        if old.get("security") != new.get("security") {
+        let (before, after) = (credentials(old), credentials(new));
+        if before.iter().any(|held| !after.iter().any(|required| suffices(held, required))) {
             self.lost(place, "other credentials are required");
         }
         self.parameters(place, list(old, "parameters"), list(new, "parameters"));
@@ -238,6 +239,25 @@ fn resolved<'a>(document: &'a Value, mut schema: &'a Value) -> &'a Value {
 
 fn is_true(value: &Value, field: &str) -> bool {
     value.get(field).and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// The credentials that an operation accepts, each alternative an object of schemes. One that names none accepts every call.
+fn credentials(operation: &Value) -> Vec<Value> {
+    match list(operation, "security") {
+        [] => vec![Value::Object(Map::new())],
+        alternatives => alternatives.to_vec(),
+    }
+}
+
+/// Whether a client that sends `held` has what `required` names: each of its schemes, with each of its scopes.
+fn suffices(held: &Value, required: &Value) -> bool {
+    let of = |scheme: &str| held.get(scheme).and_then(Value::as_array);
+    required.as_object().is_some_and(|schemes| {
+        schemes.iter().all(|(scheme, scopes)| {
+            of(scheme)
+                .is_some_and(|held| scopes.as_array().into_iter().flatten().all(|scope| held.contains(scope)))
+        })
+    })
 }
 
 fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {

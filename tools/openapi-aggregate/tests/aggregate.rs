@@ -86,6 +86,17 @@ fn nothing_internal_is_published() {
 }
 
 #[test]
+fn an_operation_says_who_may_call_it() {
+    let copy = copied();
+    edit(copy.path(), "users", "  /users:\n", "  /people:\n    head:\n      responses: {}\n  /users:\n");
+    let message = write(copy.path(), false).unwrap_err();
+    assert!(
+        message.contains("services/users") && message.contains("`HEAD /people` does not say who may call it"),
+        "{message}"
+    );
+}
+
+#[test]
 fn two_services_cannot_say_different_things_under_one_name() {
     let copy = copied();
     edit(copy.path(), "users", "  /users:\n", "  /books:\n");
@@ -103,7 +114,12 @@ fn a_narrower_document_is_refused_until_a_person_accepts_it() {
     write(copy.path(), false).unwrap();
     assert_eq!(check(copy.path()), Ok(format!("{FROZEN} is what the services say")));
     // More is welcome, and has to be written.
-    edit(copy.path(), "users", "  /users:\n", "  /people:\n    head:\n      responses: {}\n  /users:\n");
+    edit(
+        copy.path(),
+        "users",
+        "  /users:\n",
+        "  /people:\n    head:\n      security: [{}]\n      responses: {}\n  /users:\n",
+    );
     assert!(check(copy.path()).unwrap_err().contains("lacks something"));
     write(copy.path(), false).unwrap();
     // Less is not.
@@ -149,6 +165,7 @@ fn every_loss_of_a_client_is_found() {
     let cases = [
         (OPERATION.to_owned(), None, "POST /a/{id}: the operation is gone"),
         (format!("{OPERATION}/security"), Some(json!([{ "other": [] }])), "other credentials"),
+        (format!("{OPERATION}/security"), Some(json!([{ "session": [], "other": [] }])), "other credentials"),
         (format!("{OPERATION}/parameters/1"), None, "the parameter `q` (query) is gone"),
         (format!("{OPERATION}/parameters/1/required"), Some(json!(true)), "the parameter `q` is required"),
         (
@@ -248,4 +265,16 @@ fn the_page_is_one_file_that_loads_nothing_and_shows_every_operation() {
     for name in document["components"]["schemas"].as_object().unwrap().keys() {
         assert!(text.contains(&format!("<h3 id=\"schema-{name}\">")), "{name}");
     }
+}
+
+#[test]
+fn more_or_weaker_credentials_take_nothing() {
+    for wider in [json!([]), json!([{}]), json!([{ "other": [] }, { "session": [] }])] {
+        let mut newer = small();
+        newer["paths"]["/a/{id}"]["post"]["security"] = wider.clone();
+        assert_eq!(narrowings(&small(), &newer), Vec::<String>::new(), "{wider}");
+    }
+    let mut older = small();
+    older["paths"]["/a/{id}"]["post"].as_object_mut().unwrap().remove("security");
+    assert!(narrowings(&older, &small())[0].contains("other credentials"));
 }

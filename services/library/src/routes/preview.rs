@@ -20,7 +20,7 @@ const MAX_DIGITS: usize = 9;
 
 /// Returns the preview of a book.
 #[utoipa::path(
-    get, path = "/open-graph/books/{id}", operation_id = "previewBook", tag = "library",
+    get, path = "/open-graph/books/{id}", operation_id = "previewBook", tag = "library", security(()),
     params(("id" = String, Path, description = "The id of the book, of at most nine digits.", example = "1")),
     responses(
         (status = 200, description = "A page with the title as Open Graph metadata.", body = String, content_type = "text/html; charset=utf-8"),
@@ -41,7 +41,7 @@ pub(super) async fn book(State(app): State<App>, uri: Uri) -> Result<Response, E
 
 /// Returns the preview of a tag that at least one book has.
 #[utoipa::path(
-    get, path = "/open-graph/books/tags/{kind}/{name}", operation_id = "previewTag", tag = "library",
+    get, path = "/open-graph/books/tags/{kind}/{name}", operation_id = "previewTag", tag = "library", security(()),
     params(
         ("kind" = String, Path, description = "The kind of the tag.", example = "misc"),
         ("name" = String, Path, description = "The name of the tag.", example = "full color"),
