@@ -37,6 +37,7 @@ pub mod telemetry;
 pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod unread;
 
 pub use caller::{
     Caller, Client, Gate, Person, PlatformService, ServiceCaller, SessionExpiry, TenantService,

@@ -1,6 +1,6 @@
 //! The layers around a service's routes.
 //!
-//! These layers add the limits on size and time and the log line of each request.
+//! These layers add the limits on size and time and the log line of each request, and read what a handler leaves of a body.
 //!
 //! The legacy backend's auth and users answer 404 to a wrong method, to HEAD and to OPTIONS, and match paths byte
 //! for byte. The router would answer HEAD like GET, and add `Allow`. [`surround`] undoes both. Its library answers
@@ -23,6 +23,7 @@ use tracing::Instrument as _;
 use crate::answer;
 use crate::caller::Words;
 use crate::telemetry;
+use crate::unread;
 
 /// The longest request body in bytes. The largest honest one (a new user with an e-mail address and two names
 /// of twenty characters) is under 1 KiB. 64 KiB leaves room and keeps a thousand connections under 64 MiB.
@@ -99,10 +100,13 @@ async fn around(timeout: Duration, request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", request_id = %telemetry::request_id(request.headers()));
     async move {
         let started = tokio::time::Instant::now();
-        let response = tokio::time::timeout(timeout, next.run(request)).await.unwrap_or_else(|_| {
-            tracing::error!("request took longer than {timeout:?}");
-            answer::text(StatusCode::SERVICE_UNAVAILABLE, answer::UNAVAILABLE_TEXT)
-        });
+        let response = unread::run(request, async |request| {
+            tokio::time::timeout(timeout, next.run(request)).await.unwrap_or_else(|_| {
+                tracing::error!("request took longer than {timeout:?}");
+                answer::text(StatusCode::SERVICE_UNAVAILABLE, answer::UNAVAILABLE_TEXT)
+            })
+        })
+        .await;
         let route = response.extensions().get::<Route>().map_or("none", |route| route.0.as_str());
         let status = response.status().as_u16();
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
