@@ -215,6 +215,7 @@ impl Edge {
                 command.env("LIBRARY_SEED", "services/library/seed/dev.yaml");
                 // As `cutover run` starts it.
                 command.env("LIBRARY_SURFACE", "older");
+                command.env("SERVICE_EDGE_URL", format!("http://{}", self.address("EDGE_SERVICE_ADDRESS")));
                 ("library", command)
             }
             Part::Image => {

@@ -19,6 +19,8 @@ use time::OffsetDateTime;
 
 use crate::book::{Book, Tag};
 use crate::error::Error;
+use crate::news::News;
+use crate::people::Dislikes;
 use crate::search::Expression;
 use entity::{Column, Entity, Model};
 
@@ -106,6 +108,8 @@ pub struct Filter {
     pub newest_of_each: bool,
     /// Only books whose tags match.
     pub tags: Option<Expression>,
+    /// Without these books, and without those that have one of these tags.
+    pub without: Dislikes,
 }
 
 impl Filter {
@@ -140,6 +144,13 @@ impl Filter {
             .add_option(self.unchecked.then(|| Column::CheckedAt.is_null()))
             .add_option(renewed)
             .add_option(self.tags.as_ref().map(|tags| finding::matches(backend, Scope::Tag, tags)))
+            .add_option(
+                (!self.without.books.is_empty())
+                    .then(|| Column::Id.is_not_in(self.without.books.iter().copied())),
+            )
+            .add_option(
+                tags::any_of(&self.without.tags).map(|any| Column::Id.not_in_subquery(tags::books_with(any))),
+            )
     }
 }
 
@@ -148,6 +159,7 @@ impl Filter {
 pub struct Books {
     database: DatabaseConnection,
     clock: Arc<dyn Clock>,
+    news: News,
 }
 
 impl fmt::Debug for Books {
@@ -157,10 +169,10 @@ impl fmt::Debug for Books {
 }
 
 impl Books {
-    /// Uses the books in `database`, whose tables are up to date.
+    /// Uses the books in `database`, whose tables are up to date. Changes that concern people become `news`.
     #[must_use]
-    pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock }
+    pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>, news: News) -> Self {
+        Self { database, clock, news }
     }
 
     /// Returns whether the database answers.

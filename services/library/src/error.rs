@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
+use events::outbox::OutboxError;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use kit::answer;
+use kit::peer::CallFailed;
 use sea_orm::DbErr;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -43,6 +45,12 @@ pub enum Error {
     /// The body is not valid JSON.
     #[error("the body is not valid JSON")]
     NotJson,
+    /// The users service could not be called.
+    #[error("the users service failed")]
+    People(#[source] CallFailed),
+    /// What people are told could not be stored.
+    #[error("the news of a book cannot be stored")]
+    Outbox(#[source] OutboxError),
     /// The database failed.
     #[error("the database failed")]
     Store(#[source] DbErr),
@@ -76,7 +84,11 @@ impl IntoResponse for Error {
             Self::NotFound(what) => (StatusCode::NOT_FOUND, "Not found resource", what.into()),
             Self::Taken => (StatusCode::CONFLICT, "Already exists resource", "Already exists book".into()),
             Self::Invalid(why) => (StatusCode::BAD_REQUEST, "Invalid payload", why),
-            Self::Store(_) => {
+            Self::People(_) => {
+                tracing::warn!(error = %answer::Chain(&self), "people's dislikes are not known");
+                return text(StatusCode::SERVICE_UNAVAILABLE, answer::UNAVAILABLE_TEXT);
+            }
+            Self::Store(_) | Self::Outbox(_) => {
                 // The answer of `internal` has no JSON; its log line is what counts here.
                 drop(answer::internal(&self));
                 (StatusCode::INTERNAL_SERVER_ERROR, "Internal", answer::INTERNAL_TEXT.into())

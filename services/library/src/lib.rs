@@ -5,6 +5,7 @@
 //! * [`migrations`]: the tables, which extend those of the legacy backend.
 //! * [`seed`]: the initial books of a development edge.
 //! * [`routes`]: every path of both surfaces, with its answers.
+//! * [`people`]: the users service. [`news`]: what it is told about books, once the change is stored.
 //! * [`error`]: every refusal, with its status and body.
 //!
 //! The catalogue belongs to the platform: the legacy tables have no owner, and every signed-in person reads the
@@ -14,6 +15,8 @@ pub mod book;
 pub mod books;
 pub mod error;
 pub mod migrations;
+pub mod news;
+pub mod people;
 pub mod routes;
 pub mod search;
 pub mod seed;
@@ -22,11 +25,18 @@ pub mod settings;
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
+use events::Outbox;
+use events::outbox::Worker;
 use kit::caller::Words;
 use kit::generation::Surface;
+use kit::peer::Peer;
 use kit::startup::{About, HeaderCase, Service, StartError};
 
+use tokio::sync::watch;
+
 use crate::books::Books;
+use crate::news::{News, Telling};
+use crate::people::People;
 use crate::settings::Settings;
 
 /// Name and purpose of the service, for its `main`.
@@ -60,7 +70,7 @@ pub const fn header_case(surface: Surface) -> HeaderCase {
     }
 }
 
-/// Assembles the service without a socket, at the time of `clock`.
+/// Assembles the service without a socket, at the time of `clock`, and starts to tell the users service of books.
 ///
 /// # Errors
 /// [`StartError`], which names the fix.
@@ -68,9 +78,24 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
     let gate = settings.base.gate(ABOUT.name, WORDS, Arc::clone(&clock))?;
     let database = settings.base.open_database(ABOUT.name).await?;
     migrations::run(&database).await?;
-    let books = Books::new(database, clock);
+    let outbox = Outbox::new(Arc::clone(&clock));
+    let news = News { outbox: outbox.clone(), announced: settings.surface.into() };
+    let books = Books::new(database.clone(), Arc::clone(&clock), news);
+    let peer = Peer::new(&settings.base, ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
+    let people = People::new(peer);
     if let Some(path) = &settings.seed {
         seed::apply(path, &books).await?;
     }
-    Ok(routes::router(books, gate, settings.surface, settings.files.into()))
+    tell(Worker::new(database.clone(), &outbox, Telling { books: books.clone(), people: people.clone() }));
+    tokio::spawn(events::outbox::keep_house(database, clock));
+    Ok(routes::router(books, people, gate, settings.surface, settings.files.into()))
+}
+
+/// Runs `worker` until the runtime ends, at any moment: what it has not recorded, the next one does again.
+fn tell(worker: Worker<Telling>) {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        worker.run(stopped).await;
+        drop(stop);
+    });
 }

@@ -20,7 +20,7 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(LegacyTables), Box::new(ReleasesAndRenewals)]
+        vec![Box::new(LegacyTables), Box::new(ReleasesAndRenewals), Box::new(events::tables::Outbox)]
     }
 
     fn migration_table_name() -> DynIden {

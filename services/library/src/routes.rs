@@ -30,6 +30,7 @@
 //! | route | answers |
 //! |---|---|
 //! | `GET /_/books` | 200 books by `ids[]`, with the fields of both surfaces |
+//! | `PATCH /_/books/{old}/{new}` | 204 the book `new` replaces the book `old` |
 //! | `PUT /_/books` | 200 the ids that were added and those that were changed |
 //! | `POST /_/books/by-tags` | 200 books of each tag |
 //! | `POST /_/command` | 200 whether a book or a tag exists |
@@ -66,11 +67,13 @@ use utoipa_axum::routes;
 
 use crate::books::Books;
 use crate::error::Error;
+use crate::people::People;
 
 /// The state that handlers share.
 #[derive(Clone)]
 struct App {
     books: Books,
+    people: People,
     gate: Gate,
     /// The address of the file host, without a slash at its end.
     files: Arc<str>,
@@ -127,6 +130,7 @@ fn for_services() -> OpenApiRouter<App> {
         .routes(routes!(internal::by_ids))
         .routes(routes!(internal::by_tags))
         .routes(routes!(internal::command))
+        .routes(routes!(internal::renew))
         .merge(batches)
 }
 
@@ -142,9 +146,9 @@ const POWERED_BY: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-powered-by"), HeaderValue::from_static("Koa"));
 
 /// Builds the routes with their layers, ready to be served.
-pub fn router(books: Books, gate: Gate, surface: Surface, files: Arc<str>) -> Router {
+pub fn router(books: Books, people: People, gate: Gate, surface: Surface, files: Arc<str>) -> Router {
     let probed = books.clone();
-    let app = App { books, gate: gate.clone(), files };
+    let app = App { books, people, gate: gate.clone(), files };
     let mut routes = Router::new().fallback(|| async { Error::NoSuchPath });
     match surface {
         Surface::Older => {

@@ -33,7 +33,7 @@ pub async fn apply(path: &Path, books: &Books) -> Result<(), StartError> {
             StartError::File(format!("{name}: book {id} cannot be added: {}; correct it there", Chain(e)))
         };
         let book = body.check().map_err(|e| fault(&e))?;
-        match books.add(book).await {
+        match books.seed(book).await {
             Ok(()) | Err(Error::Taken) => {}
             Err(error) => return Err(fault(&error)),
         }

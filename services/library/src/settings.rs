@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use kit::base::Base;
 use kit::generation::Surface;
+use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
 
 /// The address to listen on.
@@ -46,6 +47,7 @@ pub const VARIABLES: &[Variable] = &[
     LIBRARY_FILES,
     LIBRARY_SEED,
     LIBRARY_SURFACE,
+    SERVICE_EDGE_URL,
     CUTOVER_HOME,
     DATABASE_URL,
     EDGE_NAME,
@@ -65,6 +67,8 @@ pub struct Settings {
     pub seed: Option<PathBuf>,
     /// The generation of clients to answer as.
     pub surface: Surface,
+    /// The edge's listener for services, without a slash at its end.
+    pub service_edge_url: String,
 }
 
 impl Settings {
@@ -79,6 +83,7 @@ impl Settings {
             base: Base::read(&mut reader),
             seed: reader.optional(&LIBRARY_SEED).map(PathBuf::from),
             surface: reader.parsed(&LIBRARY_SURFACE).unwrap_or_default(),
+            service_edge_url: service_edge_url(&mut reader),
         };
         reader.finish(settings)
     }

@@ -20,9 +20,8 @@ pub mod tenants;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use clock::{Clock, SystemClock, UnixTime};
+use clock::{Clock, SystemClock};
 use events::outbox::{Deliver, Worker};
 use events::relay::Relay;
 use events::{Bus, Outbox, Source};
@@ -31,7 +30,6 @@ use identity::assertion::Signer;
 use identity::principal::InvalidServiceName;
 use kit::caller::Words;
 use kit::startup::{About, HeaderCase, Service, StartError};
-use sea_orm::DatabaseConnection;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -47,15 +45,6 @@ pub const ABOUT: About = About {
     purpose: "Tenants: the authority on who they are and whether they may use the product.",
     variables: settings::VARIABLES,
 };
-
-/// How often delivered rows of the outbox are deleted. They are harmless; an hour keeps a deletion small.
-const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(3_600);
-
-/// How long a delivered row stays, for an operator who looks for what became of a change. The history keeps all changes.
-const DELIVERED_STAY: Duration = Duration::from_secs(7 * 24 * 3_600);
-
-/// The most rows of one deletion, which locks them.
-const MAX_DELETED: u32 = 10_000;
 
 /// The bodies of this service's refusals.
 pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "Not found" };
@@ -114,7 +103,7 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running,
     let url = &settings.service_edge_url;
     let participants = Participants::new(url, &settings.base.edge, me.clone(), signer, Arc::clone(&clock))
         .map_err(|error| StartError::File(format!("the client for {url} cannot start: {error}")))?;
-    tokio::spawn(keep_house(database.clone(), Arc::clone(&clock)));
+    tokio::spawn(events::outbox::keep_house(database.clone(), Arc::clone(&clock)));
     let tenants = Tenants::new(database.clone(), clock, news);
     let grpc = grpc::serve(settings.grpc_address, tenants.clone()).await?;
     deliver(Worker::new(database.clone(), &events, Relay::new(bus.clone())));
@@ -124,16 +113,6 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running,
     }
     tokio::spawn(Offboarder::new(tenants.clone(), participants, me).run());
     Ok(Running { router: routes::router(tenants, gate, settings.managers.into()), grpc, bus })
-}
-
-async fn keep_house(database: DatabaseConnection, clock: Arc<dyn Clock>) {
-    loop {
-        tokio::time::sleep(HOUSEKEEPING_INTERVAL).await;
-        let before = UnixTime::from_seconds(clock.now().seconds().saturating_sub(DELIVERED_STAY.as_secs()));
-        if let Err(error) = events::outbox::purge(&database, before, MAX_DELETED).await {
-            tracing::warn!(%error, "cannot delete delivered rows of the outbox");
-        }
-    }
 }
 
 /// Runs `worker` until the runtime ends.

@@ -3,7 +3,7 @@
 //! The legacy database has an enumeration type for kinds, so a kind is cast in both directions. It has no unique
 //! constraint on kind and name, so the same tag can have two rows; readers must not care which one a book has.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait as _, Query, SelectStatement, SimpleExpr};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult};
@@ -39,6 +39,20 @@ pub(super) fn is(tag: &Tag) -> Condition {
     Condition::all()
         .add(kind().eq(tag.kind.as_str()))
         .add(Expr::col(("book_tags", "name")).eq(tag.name.as_str()))
+}
+
+/// Returns the condition on rows of one of `tags`, or nothing if none of them can have a row.
+pub(super) fn any_of(tags: &[(String, String)]) -> Option<Condition> {
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    // PostgreSQL refuses a statement with a NUL in a text.
+    for (kind, name) in tags.iter().filter(|(kind, name)| !kind.contains('\0') && !name.contains('\0')) {
+        names.entry(kind).or_default().push(name);
+    }
+    // One comparison for each kind: SQLite takes at most a thousand `OR` beside each other.
+    let one = |(kind, names): (&str, Vec<&str>)| {
+        Condition::all().add(self::kind().eq(kind)).add(Expr::col(("book_tags", "name")).is_in(names))
+    };
+    (!names.is_empty()).then(|| names.into_iter().map(one).fold(Condition::any(), Condition::add))
 }
 
 /// Returns the tags of each of `ids`, in the order in which they were given.

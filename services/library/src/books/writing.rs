@@ -11,6 +11,7 @@ use super::entity::{ActiveModel, Column, Entity};
 use super::{Books, tags};
 use crate::book::{Tag, words};
 use crate::error::Error;
+use crate::news::Announced;
 
 /// A book as a client writes it.
 #[derive(Clone, Debug)]
@@ -60,11 +61,25 @@ impl Books {
         }
     }
 
-    /// Adds a book with its tags, or nothing at all.
+    /// Adds a book with its tags, or nothing at all. People are told of it at once, or when it is released
+    /// ([`Announced`]).
+    ///
+    /// # Errors
+    /// [`Error::Taken`], [`Error::Store`], [`Error::Outbox`].
+    pub async fn add(&self, book: NewBook) -> Result<(), Error> {
+        let is_news = self.news.announced == Announced::WhenAdded;
+        self.insert(book, is_news).await
+    }
+
+    /// Like [`Books::add`], for the initial books of an edge, of which people are not told.
     ///
     /// # Errors
     /// [`Error::Taken`], [`Error::Store`].
-    pub async fn add(&self, book: NewBook) -> Result<(), Error> {
+    pub async fn seed(&self, book: NewBook) -> Result<(), Error> {
+        self.insert(book, false).await
+    }
+
+    async fn insert(&self, book: NewBook, is_news: bool) -> Result<(), Error> {
         let created_at = book.created_at.unwrap_or_else(|| self.now());
         let row = ActiveModel {
             id: Set(book.id),
@@ -80,7 +95,11 @@ impl Books {
         let transaction = self.database.begin().await?;
         Entity::insert(row).exec_without_returning(&transaction).await.map_err(taken)?;
         describe(&transaction, book.id, &book.title, &book.tags).await?;
+        if is_news {
+            self.news.appeared(&transaction, book.id).await?;
+        }
         transaction.commit().await?;
+        self.news.outbox.committed();
         Ok(())
     }
 
@@ -114,14 +133,21 @@ impl Books {
     /// Releases a book. A released one keeps its time.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::Store`], [`Error::Outbox`].
     pub async fn release(&self, id: i32) -> Result<(), Error> {
         let book = self.one(id).await?;
         if book.published_at.is_some() {
             return Ok(());
         }
         let row = ActiveModel { published_at: Set(Some(self.now())), ..Default::default() };
-        update(&self.database, id, row).await
+        let transaction = self.database.begin().await?;
+        update(&transaction, id, row).await?;
+        if self.news.announced == Announced::WhenReleased {
+            self.news.appeared(&transaction, id).await?;
+        }
+        transaction.commit().await?;
+        self.news.outbox.committed();
+        Ok(())
     }
 
     /// Records that a book was checked at its source.
@@ -133,18 +159,23 @@ impl Books {
         update(&self.database, id, row).await
     }
 
-    /// Replaces the book `old` by the book `new`. Both must exist.
+    /// Replaces the book `old` by the book `new`. Both must exist. What people expressed about `old` follows.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`] if both are the same, [`Error::Store`].
+    /// [`Error::NotFound`], [`Error::Invalid`] if both are the same, [`Error::Store`], [`Error::Outbox`].
     pub async fn renew(&self, old: i32, new: i32) -> Result<(), Error> {
         if old == new {
             return Err(Error::Invalid("a book cannot replace itself".into()));
         }
         self.one(new).await?;
-        let row =
-            ActiveModel { renewed_as: Set(Some(new)), updated_at: Set(self.now()), ..Default::default() };
-        update(&self.database, old, row).await
+        let now = self.now();
+        let row = ActiveModel { renewed_as: Set(Some(new)), updated_at: Set(now), ..Default::default() };
+        let transaction = self.database.begin().await?;
+        update(&transaction, old, row).await?;
+        self.news.renewed(&transaction, old, new, now).await?;
+        transaction.commit().await?;
+        self.news.outbox.committed();
+        Ok(())
     }
 }
 

@@ -80,6 +80,8 @@ pub(super) fn batch(headers: &HeaderMap, bytes: &[u8]) -> Result<Vec<NewBook>, E
             | Error::NotFound(_)
             | Error::Taken
             | Error::NotJson
+            | Error::People(_)
+            | Error::Outbox(_)
             | Error::Store(_) => error,
         })
     };

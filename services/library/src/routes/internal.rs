@@ -1,18 +1,19 @@
 //! The routes for other services, the same on both surfaces.
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Json, State};
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Json, Path, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use kit::PlatformService;
+use kit::answer;
 use kit::body::Body;
 use kit::openapi::{Unauthenticated, Unavailable};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::parameters::Batch;
-use super::query::{MAX_ITEMS, Query, invalid};
-use super::refusals::{Broken, InvalidBook, InvalidQuery};
+use super::query::{MAX_ITEMS, Query, book_id, invalid};
+use super::refusals::{Broken, InvalidBook, InvalidId, InvalidQuery, NoBook};
 use super::view::{self, Later, Pair};
 use super::{App, body};
 use crate::book::{Book, Tag};
@@ -189,6 +190,28 @@ pub(super) async fn command(
         Command::HasBookTag { book_tag } => app.books.has_tag(&book_tag.into()).await?,
     };
     Ok(json(StatusCode::OK, &Has { has }))
+}
+
+/// Replaces a book by another one, which exists already.
+#[utoipa::path(
+    patch, path = "/_/books/{old}/{new}", operation_id = "renewBookByService", tag = "library", security(("service" = [])),
+    params(
+        ("old" = i32, Path, description = "The book that is replaced.", minimum = 1),
+        ("new" = i32, Path, description = "The book that replaces it.", minimum = 1),
+    ),
+    responses(
+        (status = 204, description = "Replaced."),
+        InvalidId, NoBook, Unauthenticated, Broken, Unavailable,
+    ),
+)]
+pub(super) async fn renew(
+    State(app): State<App>,
+    _: PlatformService,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Error> {
+    let Path((old, new)) = path.map_err(|_| Error::NoSuchPath)?;
+    app.books.renew(book_id(&old)?, book_id(&new)?).await?;
+    Ok(answer::no_content())
 }
 
 /// Adds books, or replaces those that are there. A service sends the same batch again after a failure in the middle.

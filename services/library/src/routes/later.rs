@@ -17,6 +17,7 @@ use super::{App, body};
 use crate::book::Tag;
 use crate::books::{Filter, Renewed, Scope};
 use crate::error::{Error, Refusal, json};
+use crate::people::Dislikes;
 use crate::search::Expression;
 
 /// The content type of answers.
@@ -33,7 +34,11 @@ const JSON: &str = "application/json; charset=utf-8";
         InvalidQuery, Unauthenticated, Broken, Unavailable,
     ),
 )]
-pub(super) async fn list(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
+pub(super) async fn list(
+    State(app): State<App>,
+    Person(person): Person,
+    query: Query,
+) -> Result<Response, Error> {
     if let Some(ids) = query.ids()? {
         let books = app.books.by_ids(&ids).await?;
         return Ok(view::listed::<Later>(books));
@@ -45,6 +50,7 @@ pub(super) async fn list(State(app): State<App>, _: Person, query: Query) -> Res
         renewed: if only { Renewed::Only } else { Renewed::Hidden },
         // Replaced books are shown one by one.
         newest_of_each: query.flag("deduplicate")?.unwrap_or(false) && !only,
+        without: disliked(&app, &person, &query).await?,
         ..Filter::default()
     };
     let tags = query.tags()?;
@@ -110,12 +116,22 @@ pub(super) async fn change(
         InvalidQuery, Unauthenticated, Broken, Unavailable,
     ),
 )]
-pub(super) async fn search(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
+pub(super) async fn search(
+    State(app): State<App>,
+    Person(person): Person,
+    query: Query,
+) -> Result<Response, Error> {
     let expression =
         Expression::parse(query.value("q").unwrap_or_default()).map_err(|e| invalid(e.to_string()))?;
     let tags = query.value("filter").filter(|text| !text.trim().is_empty());
     let tags = tags.map(Expression::parse_whole).transpose().map_err(|e| invalid(e.to_string()))?;
-    let filter = Filter { kinds: query.later_kinds()?, renewed: Renewed::Hidden, tags, ..Filter::default() };
+    let filter = Filter {
+        kinds: query.later_kinds()?,
+        renewed: Renewed::Hidden,
+        tags,
+        without: disliked(&app, &person, &query).await?,
+        ..Filter::default()
+    };
     let sort = query.later_rank()?;
     let books = app.books.search(&expression, Scope::Any, &filter, sort, query.page(25)?).await?;
     Ok(view::listed::<Later>(books))
@@ -320,6 +336,15 @@ pub(super) async fn renew(
     let Path((old, new)) = path.map_err(|_| Error::NoSuchPath)?;
     app.books.renew(book_id(&old)?, book_id(&new)?).await?;
     Ok(answer::no_content())
+}
+
+/// Returns what a list leaves out for `person`: with `exclude-dislikes`, what they dislike at this moment.
+async fn disliked(app: &App, person: &kit::Member, query: &Query) -> Result<Dislikes, Error> {
+    if query.flag("exclude-dislikes")?.unwrap_or(false) {
+        app.people.dislikes(person.subject).await.map_err(Error::People)
+    } else {
+        Ok(Dislikes::default())
+    }
 }
 
 /// The edge checks the role too, but a wrongly configured route must not open this.

@@ -37,6 +37,9 @@ pub(super) struct Listing {
     legacy_only: Option<bool>,
     /// Of the books with one title and kind, only the newest. It does not count with `legacy-only`.
     deduplicate: Option<bool>,
+    /// Without the books that the caller dislikes, and without those with a tag that the caller dislikes.
+    #[param(rename = "exclude-dislikes")]
+    exclude_dislikes: Option<bool>,
 }
 
 /// Which kinds of books are wanted.
@@ -64,6 +67,9 @@ pub(super) struct Search {
     /// The order.
     #[param(rename = "sort-by", inline)]
     sort_by: Option<Rank>,
+    /// Without the books that the caller dislikes, and without those with a tag that the caller dislikes.
+    #[param(rename = "exclude-dislikes")]
+    exclude_dislikes: Option<bool>,
 }
 
 /// The id of a book.

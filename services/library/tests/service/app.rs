@@ -11,11 +11,12 @@ use identity::Role;
 use kit::base::Base;
 use kit::generation::Surface;
 use kit::settings::Home;
-use kit::testing::{PrivatePostgres, START, TestEdge, TestHome, person};
+use kit::testing::{PrivatePostgres, START, ServiceListener, TestEdge, TestHome, person};
 use library::settings::Settings;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use tower::ServiceExt as _;
 
-const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
+pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
 const SESSION: &str = "00000000-0000-7000-8000-00000000005e";
 
 /// A router with new keys and a new database, with the development books, on a manual clock.
@@ -23,7 +24,8 @@ pub(crate) struct TestApp {
     pub(crate) router: Router,
     pub(crate) edge: TestEdge,
     pub(crate) clock: ManualClock,
-    _home: TestHome,
+    home: Arc<TestHome>,
+    database_url: Option<String>,
 }
 
 /// The status, `content-type` and body of an answer.
@@ -75,17 +77,80 @@ pub(crate) fn settings(home: Home, database_url: Option<String>, surface: Surfac
         base: Base { home, database_url, edge: "dev".to_owned() },
         seed: Some(seed()),
         surface,
+        // Nothing listens there: tests with a users service set another one.
+        service_edge_url: "http://127.0.0.1:9".to_owned(),
     }
 }
 
 impl TestApp {
     pub(crate) async fn on(database_url: Option<String>, surface: Surface) -> Self {
-        let home = TestHome::new();
+        let home = Arc::new(TestHome::new());
         let clock = ManualClock::at(START);
-        let edge = home.edge(&clock);
-        let settings = settings(home.home(), database_url, surface);
+        Self::at(home, &clock, database_url, surface, "http://127.0.0.1:9".to_owned()).await
+    }
+
+    /// With `users` behind the edge's listener for services.
+    pub(crate) async fn beside(
+        database_url: Option<String>,
+        surface: Surface,
+        users: Router,
+    ) -> (Self, ServiceListener) {
+        let home = Arc::new(TestHome::new());
+        let clock = ManualClock::at(START);
+        let listener = ServiceListener::start(&home, &clock, vec![("/_/users", "users", users)]).await;
+        let app = Self::at(home, &clock, database_url, surface, listener.url()).await;
+        (app, listener)
+    }
+
+    /// In the directory `home`, which it may have been in before.
+    pub(crate) async fn at(
+        home: Arc<TestHome>,
+        clock: &ManualClock,
+        database_url: Option<String>,
+        surface: Surface,
+        service_edge_url: String,
+    ) -> Self {
+        let edge = home.edge(clock);
+        let settings = settings(home.home(), database_url.clone(), surface);
+        let settings = Settings { service_edge_url, ..settings };
         let router = library::router(settings, Arc::new(clock.clone())).await.unwrap();
-        Self { router, edge, clock, _home: home }
+        Self { router, edge, clock: clock.clone(), home, database_url }
+    }
+
+    /// Opens the database once more.
+    pub(crate) async fn database(&self) -> DatabaseConnection {
+        let file = self.home.home().database("library");
+        kit::store::open(self.database_url.as_deref(), &file).await.unwrap()
+    }
+
+    /// Counts what people have still to be told.
+    pub(crate) async fn waiting(&self) -> i64 {
+        let database = self.database().await;
+        let text = "SELECT count(*) FROM outbox_events WHERE processed_at IS NULL AND failed_at IS NULL";
+        let row = database.query_one_raw(Statement::from_string(database.get_database_backend(), text)).await;
+        database.close().await.unwrap();
+        row.unwrap().unwrap().try_get_by_index(0).unwrap()
+    }
+
+    /// Waits until `done`, while time passes for the worker.
+    pub(crate) async fn until(&self, what: &str, done: impl Fn() -> bool) {
+        self.until_async(what, async || done()).await;
+    }
+
+    /// As [`TestApp::until`].
+    pub(crate) async fn until_async(&self, what: &str, done: impl AsyncFn() -> bool) {
+        harness::eventually_async(what, async || {
+            self.clock.advance_seconds(1);
+            done().await
+        })
+        .await;
+    }
+
+    /// Sends `METHOD path` as the sync service.
+    pub(crate) async fn service(&self, method: &str, path: &str) -> Answer {
+        let identity = self.edge.service("sync", "library");
+        let request = Request::builder().method(method).uri(path).header("x-madome-identity", identity);
+        self.send(request.body(Body::empty()).unwrap()).await.1
     }
 
     pub(crate) fn identity(&self, role: Role) -> String {

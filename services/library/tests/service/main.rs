@@ -7,6 +7,7 @@ mod documents;
 mod internal;
 mod later;
 mod older;
+mod people;
 mod preview;
 mod process;
 mod stores;

@@ -104,6 +104,7 @@ impl TestApp {
             base: Base { home: home.home(), database_url: database_url.clone(), edge: "dev".to_owned() },
             seed: Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../library/seed/dev.yaml")),
             surface: Surface::Later,
+            service_edge_url: "http://127.0.0.1:9".to_owned(),
         };
         let library = library::router(library, Arc::new(clock.clone())).await.unwrap();
         let backends = vec![("/_/books", "library", library.clone()), ("/_/command", "library", library)];
