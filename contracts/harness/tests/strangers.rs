@@ -9,6 +9,8 @@ mod app;
 mod grpc;
 #[path = "strangers/grpc_client.rs"]
 mod grpc_client;
+#[path = "strangers/grpc_program.rs"]
+mod grpc_program;
 #[path = "strangers/request_sets.rs"]
 mod request_sets;
 #[path = "strangers/signed_store.rs"]
@@ -212,7 +214,7 @@ fn visit(address: SocketAddr) -> (Vec<String>, Vec<u8>) {
 #[test]
 fn a_chat_over_websockets_is_the_same_through_the_edge_in_every_byte() {
     let place = tempfile::tempdir().expect("a temporary directory");
-    let app = App::chat(place.path());
+    let app = App::python("chat", place.path());
     let edge = edge_before(&app);
     let (reference, through) = (visit(app.address()), visit(edge.public()));
     assert!(reference.0.first().is_some_and(|line| line.starts_with("HTTP/1.1 101")), "{reference:?}");

@@ -54,13 +54,13 @@ impl App {
         command.output().expect("it can be started")
     }
 
-    /// The chat of `contracts/apps/chat`.
-    pub(crate) fn chat(place: &Path) -> Self {
+    /// The Python program `contracts/apps/FOLDER/server.py`.
+    pub(crate) fn python(folder: &str, place: &Path) -> Self {
         let port = Port::lease();
         let mut command = python(&apps());
-        command.arg(repository().join("contracts/apps/chat/server.py"));
+        command.arg(repository().join("contracts/apps").join(folder).join("server.py"));
         command.arg(port.address().port().to_string());
-        Self::start("chat", port, &mut command, place)
+        Self::start(folder, port, &mut command, place)
     }
 
     /// The Node program of `contracts/apps/FOLDER`.

@@ -48,20 +48,6 @@ impl Server {
         self.port.address()
     }
 
-    /// An edge in front of it, at whose host `app.test` every path is gRPC.
-    pub(crate) fn edge(&self) -> Edge {
-        Edge::dev()
-            .replace("hosts:\n", "hosts:\n  app: { listener: public, names: [app.test] }\n")
-            .replace("backends:\n", "backends:\n  app: { address: \"${LEGACY_ADDRESS}\", protocol: grpc }\n")
-            .replace(
-                "routes:\n",
-                "routes:\n  - { name: app, host: app, prefix: /, policy: public, stream: true, to: app, answers: auth }\n",
-            )
-            .every_backend(self.address())
-            .without(Part::Authz)
-            .start()
-    }
-
     /// Calls `path` at `address` with these messages; the caller has no more to send.
     fn call(&self, address: SocketAddr, path: &str, messages: &[&[u8]]) -> Answer {
         let line = |name: &str, value: &str| Line { name: name.into(), value: value.into() };
@@ -80,6 +66,20 @@ impl Server {
             answer.await.expect("a whole answer")
         })
     }
+}
+
+/// An edge in front of the server at `address`, at whose host `app.test` every path is gRPC.
+pub(crate) fn edge_before(address: SocketAddr) -> Edge {
+    Edge::dev()
+        .replace("hosts:\n", "hosts:\n  app: { listener: public, names: [app.test] }\n")
+        .replace("backends:\n", "backends:\n  app: { address: \"${LEGACY_ADDRESS}\", protocol: grpc }\n")
+        .replace(
+            "routes:\n",
+            "routes:\n  - { name: app, host: app, prefix: /, policy: public, stream: true, to: app, answers: auth }\n",
+        )
+        .every_backend(address)
+        .without(Part::Authz)
+        .start()
 }
 
 /// A message with its prefix: not compressed, and its length.
@@ -103,7 +103,7 @@ fn grpc_health_and_reflection_are_the_same_through_the_edge_in_every_byte() {
     const CHECK: &str = "/grpc.health.v1.Health/Check";
     const REFLECT: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     let server = Server::start();
-    let edge = server.edge();
+    let edge = edge_before(server.address());
     let (books, stopped, unknown) = (text(1, "books"), text(1, "stopped"), text(1, "unknown"));
     // `list_services`, `file_containing_symbol`, and `file_by_filename` of a file that is not there.
     let (list, symbol, absent) = (text(7, "*"), text(4, "grpc.health.v1.Health"), text(3, "absent.proto"));

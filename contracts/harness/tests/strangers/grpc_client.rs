@@ -16,7 +16,7 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
-use super::grpc::Server;
+use super::grpc::{Server, edge_before};
 
 /// A call that hangs fails the test instead of stopping it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -121,7 +121,7 @@ async fn everything(server: &Server, address: SocketAddr) -> Vec<String> {
 #[test]
 fn a_client_library_of_grpc_reads_the_same_through_the_edge() {
     let server = Server::start();
-    let edge = server.edge();
+    let edge = edge_before(server.address());
     let (reference, through) = server.runtime.block_on(async {
         (everything(&server, server.address()).await, everything(&server, edge.public()).await)
     });
