@@ -157,10 +157,32 @@ fn normal_lines(own: &[(Vec<u8>, Template)], lines: &mut [Line]) {
         let number = seen.entry(key.clone()).or_default();
         let same = own.iter().filter(|(name, value)| line_key(name, &value.text()) == key);
         if let Some((_, template)) = same.clone().nth(*number) {
-            line.value = template.normal(&line.value);
+            let is_cookie = line.is("set-cookie");
+            line.value = if is_cookie { cookie(template, &line.value) } else { template.normal(&line.value) };
         }
         *number += 1;
     }
+}
+
+/// A `Set-Cookie` with placeholders. When its attributes stand in another order, each still has its own shape, so that the
+/// order is the one difference.
+fn cookie(template: &Template, value: &[u8]) -> Vec<u8> {
+    let whole = template.normal(value);
+    if whole == template.text() {
+        return whole;
+    }
+    let escaped = template.escaped();
+    let name = |part: &[u8]| {
+        part.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii().to_ascii_lowercase()
+    };
+    let own: Vec<&[u8]> = escaped.split(|byte| *byte == b';').collect();
+    let attributes = value.split(|byte| *byte == b';').map(|part| {
+        let same = own.iter().find(|one| name(one) == name(part));
+        let template = same.and_then(|one| Template::read(one.trim_ascii()).ok());
+        let (space, plain) = part.split_at(part.len() - part.trim_ascii_start().len());
+        [space, &template.map_or_else(|| plain.to_vec(), |template| template.normal(plain))].concat()
+    });
+    attributes.collect::<Vec<_>>().join(&b';')
 }
 
 /// The name of a header in lower case; of a `Set-Cookie`, with the cookie's name.

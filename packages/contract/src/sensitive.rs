@@ -3,9 +3,19 @@
 //! A golden file goes into a repository. Better one exchange too few than one session of a real person in git: what merely
 //! looks like a credential is refused, with its place, until a rule allows it.
 
-use comparison::compare::{coding, json_values};
-use comparison::redact::is_sensitive;
+mod body;
+mod numbers;
 
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use comparison::compare::coding;
+use comparison::redact::is_sensitive;
+use http_wire::answer::{Answer, Body, Framing, Version};
+use percent_encoding::percent_decode_str;
+
+use crate::exchange::Request;
 use crate::golden::{Content, Golden};
 use crate::template::find;
 
@@ -76,7 +86,7 @@ pub struct Finding {
 }
 
 /// Prefixes of tokens of well-known issuers, each with the least number of characters after it.
-const PREFIXES: [(&str, usize); 12] = [
+const PREFIXES: [(&str, usize); 27] = [
     ("ghp_", 20),
     ("gho_", 20),
     ("github_pat_", 20),
@@ -89,6 +99,21 @@ const PREFIXES: [(&str, usize); 12] = [
     ("AIza", 30),
     ("npm_", 30),
     ("pypi-", 30),
+    ("ghs_", 20),
+    ("ghu_", 20),
+    ("ghr_", 20),
+    ("xoxa-", 10),
+    ("xapp-", 10),
+    ("sk_test_", 10),
+    ("pk_live_", 10),
+    ("whsec_", 16),
+    ("sk-", 40),
+    ("ASIA", 16),
+    ("hf_", 30),
+    ("dop_v1_", 40),
+    ("shpat_", 20),
+    ("glrt-", 16),
+    ("ya29", 30),
 ];
 
 /// Domains that stand for no person (RFC 2606, RFC 6761).
@@ -98,6 +123,9 @@ const NEUTRAL: [&str; 8] =
 /// A value that is shorter identifies nothing: `true`, `de`, `1`.
 const LEAST_SECRET: usize = 6;
 
+/// A value of random characters that is shorter can be guessed, so that no server uses it as a session.
+const LEAST_OPAQUE: usize = 16;
+
 /// Everything in `golden` that must not be stored.
 #[must_use]
 pub fn findings(golden: &Golden) -> Vec<Finding> {
@@ -105,14 +133,17 @@ pub fn findings(golden: &Golden) -> Vec<Finding> {
     let request = &golden.request;
     let target = String::from_utf8_lossy(&request.target).into_owned();
     if let Some((_, query)) = target.split_once('?') {
-        found.pairs("request target", query, '&');
+        found.pairs("request target", query);
     }
-    found.text("request target", &target);
+    found.encoded("request target", &target);
     for line in &request.headers {
         let value = String::from_utf8_lossy(&line.value).into_owned();
         found.header("request header", &line.lower(), &value);
     }
-    found.body("request body", &request.body);
+    match unpacked(request) {
+        Some(content) => found.body("request body, unpacked,", &content),
+        None => found.body("request body", &request.body),
+    }
     for (name, value) in &golden.answer.headers {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         let value = String::from_utf8_lossy(&value.text()).into_owned();
@@ -134,6 +165,19 @@ pub fn findings(golden: &Golden) -> Vec<Finding> {
     found.0.sort();
     found.0.dedup();
     found.0
+}
+
+/// What a compressed body of a request unpacks to.
+fn unpacked(request: &Request) -> Option<Vec<u8>> {
+    coding::content(&Answer {
+        version: Version::One(1),
+        status: 200,
+        reason: Vec::new(),
+        headers: request.headers.clone(),
+        framing: Framing::Length,
+        body: Body::Whole(request.body.clone()),
+        trailers: Vec::new(),
+    })
 }
 
 #[derive(Default)]
@@ -174,16 +218,20 @@ impl Found {
 
     fn cookie(&mut self, place: &str, pair: &str) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if is_opaque(value.trim().trim_matches('"')) {
-            self.add(Kind::Cookie, &format!("{place} {}", name.trim()), value.trim());
+        let (name, plain) = (name.trim(), value.trim().trim_matches('"'));
+        // A session may be letters alone, or digits; so may `theme=high-contrast-dark`.
+        let is_long = plain.len() >= LEAST_OPAQUE && !plain.contains(' ');
+        if is_opaque(plain) || (is_sensitive(name) && is_long) {
+            self.add(Kind::Cookie, &format!("{place} {name}"), value.trim());
         }
     }
 
-    /// `name=value` pairs of a query or a form.
-    fn pairs(&mut self, place: &str, text: &str, separator: char) {
-        for (name, value) in text.split(separator).filter_map(|pair| pair.split_once('=')) {
-            if is_sensitive(name) && value.len() >= LEAST_SECRET {
-                self.add(Kind::Secret, &format!("{place} {name}"), value);
+    /// `name=value` pairs of a query or a form: `user%5Bpassword%5D=…` has a name, too.
+    fn pairs(&mut self, place: &str, text: &str) {
+        for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
+            let (name, value) = (decoded(name), decoded(value));
+            if is_sensitive(&name) && value.len() >= LEAST_SECRET {
+                self.add(Kind::Secret, &format!("{place} {name}"), &value);
             }
         }
     }
@@ -194,29 +242,16 @@ impl Found {
             return;
         }
         for part in value.split(['?', '#']).skip(1) {
-            self.pairs(place, part, '&');
+            self.pairs(place, part);
         }
     }
 
-    fn body(&mut self, place: &str, bytes: &[u8]) {
-        let Some(values) = json_values(bytes) else {
-            let text = String::from_utf8_lossy(bytes);
-            if !text.contains(['\n', '<', ' ']) {
-                self.pairs(place, &text, '&');
-            }
-            self.text(place, &text);
-            return;
-        };
-        for value in values {
-            let raw = bytes.get(value.span).unwrap_or_default();
-            let Ok(text) = serde_json::from_slice::<String>(raw) else { continue };
-            let place = format!("{place} {}", value.place);
-            let name = value.place.rsplit('/').find(|segment| *segment != "*").unwrap_or_default();
-            if is_sensitive(name) && text.len() >= LEAST_SECRET {
-                self.add(Kind::Secret, &place, &text);
-            }
-            self.address(&place, &text);
-            self.text(&place, &text);
+    /// A text of a URL or a form, as it is and as it is meant.
+    fn encoded(&mut self, place: &str, text: &str) {
+        self.text(place, text);
+        let meant = decoded(text);
+        if meant != text {
+            self.text(place, &meant);
         }
     }
 
@@ -225,11 +260,44 @@ impl Found {
         if find(text.as_bytes(), b"PRIVATE KEY-----").is_some() {
             self.add(Kind::PrivateKey, place, "-----BEGIN");
         }
+        self.basic(place, text);
+        self.user_of_address(place, text);
         let is_part = |c: char| c.is_ascii_alphanumeric() || "_-.@+%".contains(c);
         for word in text.split(|c| !is_part(c)) {
             self.word(place, word.trim_matches(['.', '-']));
         }
         self.numbers(place, text);
+    }
+
+    /// `Basic` and a name with its password in base64 (RFC 7617), outside the header of authentication, too.
+    fn basic(&mut self, place: &str, text: &str) {
+        let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || "\"',;<>".contains(c)).collect();
+        for pair in words.windows(2) {
+            let [scheme, value] = pair else { continue };
+            let is_basic = scheme
+                .get(scheme.len().saturating_sub(5)..)
+                .is_some_and(|end| end.eq_ignore_ascii_case("basic"));
+            let is_pair = || {
+                let plain = STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+                plain.is_some_and(|plain| plain.contains(':'))
+            };
+            if is_basic && is_pair() {
+                self.add(Kind::Authorization, place, value);
+            }
+        }
+    }
+
+    /// `https://name:password@host`, for a host that stands for a real one.
+    fn user_of_address(&mut self, place: &str, text: &str) {
+        for address in text.split("://").skip(1) {
+            let end = |c: char| c.is_whitespace() || "/?#\"'<>".contains(c);
+            let authority = address.split(end).next().unwrap_or_default();
+            let Some((user, host)) = authority.rsplit_once('@') else { continue };
+            let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+            if user.split_once(':').is_some_and(|(_, password)| !password.is_empty()) && !is_neutral(host) {
+                self.add(Kind::Secret, place, user);
+            }
+        }
     }
 
     fn word(&mut self, place: &str, word: &str) {
@@ -246,91 +314,39 @@ impl Found {
         let address = word.replace("%40", "@");
         if let Some((name, domain)) = address.split_once('@') {
             let domain = domain.to_ascii_lowercase();
-            let is_neutral = NEUTRAL.iter().any(|own| {
-                domain == *own || domain.strip_suffix(own).is_some_and(|rest| rest.ends_with('.'))
-            });
             let last = domain.rsplit('.').next().unwrap_or_default();
             let is_domain = domain.contains('.') && last.len() >= 2 && last.chars().all(char::is_alphabetic);
-            if !name.is_empty() && is_domain && !is_neutral && !domain.contains(['@', '%']) {
+            if !name.is_empty() && is_domain && !is_neutral(&domain) && !domain.contains(['@', '%']) {
                 self.add(Kind::Email, place, &address);
             }
         }
     }
+}
 
-    /// Numbers with a check digit: payment cards and bank accounts.
-    fn numbers(&mut self, place: &str, text: &str) {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == ' ' || c == '-';
-        for run in text.split(|c| !is_part(c)) {
-            let groups: Vec<&str> = run.split([' ', '-']).filter(|group| !group.is_empty()).collect();
-            for from in 0..groups.len() {
-                // Written as one word, or in groups of four.
-                let mut compact = String::new();
-                for group in groups.iter().skip(from) {
-                    compact.push_str(group);
-                    if compact.len() > 34 {
-                        break;
-                    }
-                    if compact.len() >= 15 && is_iban(&compact) {
-                        self.add(Kind::Iban, place, &compact);
-                    }
-                }
-            }
-            for number in run.split(|c: char| !c.is_ascii_digit() && c != ' ' && c != '-') {
-                let groups: Vec<&str> = number.split([' ', '-']).filter(|group| !group.is_empty()).collect();
-                let digits = groups.concat();
-                // Cards are written as one number or in groups of four; ids and times have other groups.
-                let grouped = groups.len() == 1 || groups.iter().all(|group| (3..=6).contains(&group.len()));
-                if grouped && is_card(&digits) {
-                    self.add(Kind::Card, place, &digits);
-                }
-            }
-        }
+/// What a text of a URL or a form means.
+fn decoded(text: &str) -> Cow<'_, str> {
+    let spaced: Cow<'_, str> = if text.contains('+') { text.replace('+', " ").into() } else { text.into() };
+    if spaced.contains('%') {
+        return percent_decode_str(&spaced).decode_utf8_lossy().into_owned().into();
     }
+    spaced
+}
+
+/// Whether a domain stands for none that exists.
+fn is_neutral(domain: &str) -> bool {
+    NEUTRAL
+        .iter()
+        .any(|own| domain == *own || domain.strip_suffix(own).is_some_and(|rest| rest.ends_with('.')))
 }
 
 /// Whether a value can be a credential: long enough, without spaces, and with letters and digits.
 fn is_opaque(value: &str) -> bool {
     let has = |test: fn(&u8) -> bool| value.as_bytes().iter().any(test);
-    value.len() >= 16
+    value.len() >= LEAST_OPAQUE
         && !value.contains(' ')
         && has(u8::is_ascii_digit)
         && has(u8::is_ascii_alphabetic)
         && crate::shape::http_date(value.as_bytes()).is_none()
-}
-
-/// Luhn's check, and a first digit and a length that card issuers use.
-fn is_card(digits: &str) -> bool {
-    if !(15..=16).contains(&digits.len()) || !digits.starts_with(['3', '4', '5', '6']) {
-        return false;
-    }
-    let sum: u32 = digits
-        .bytes()
-        .rev()
-        .enumerate()
-        .map(|(at, digit)| {
-            let digit = u32::from(digit - b'0');
-            let doubled = if at % 2 == 1 { digit * 2 } else { digit };
-            if doubled > 9 { doubled - 9 } else { doubled }
-        })
-        .sum();
-    sum.is_multiple_of(10)
-}
-
-/// ISO 13616: two letters, two check digits, and the remainder 1 of 97.
-fn is_iban(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let starts = bytes.iter().take(2).all(u8::is_ascii_uppercase)
-        && bytes.iter().skip(2).take(2).all(u8::is_ascii_digit);
-    if !starts || !bytes.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
-        return false;
-    }
-    let (start, rest) = text.split_at(4);
-    let remainder = rest.chars().chain(start.chars()).fold(0_u32, |remainder, c| {
-        let value = c.to_digit(36).unwrap_or_default();
-        let shift = if value > 9 { 100 } else { 10 };
-        (remainder * shift + value) % 97
-    });
-    remainder == 1
 }
 
 #[cfg(test)]

@@ -128,6 +128,15 @@ fn one_attribute_of_a_cookie_may_be_volatile_and_the_others_stay_compared() {
     ] {
         assert_ne!(differs(changed), 0, "{changed}");
     }
+    // Another order is that alone, and hides no other date.
+    let places = |value: &str| -> Vec<String> {
+        let found = compare(&recorded.answer(), &recorded.normal(&cookie(value))).differences;
+        found.iter().map(|one| format!("{} {}", one.kind, one.place)).collect()
+    };
+    let moved = "sid=b2; Path=/; HttpOnly;expires=Sat, 28 Nov 2026 04:00:00 GMT";
+    assert_eq!(places(moved), ["set_cookie_attributes sid"]);
+    let both = places(&moved.replace("GMT", "UTC"));
+    assert!(both.contains(&"set_cookie_attributes sid; expires".to_owned()), "{both:?}");
     let unfit = learn("a", &cookie("sid=a; Expires=0"), None, &rules);
     let expected = "set-cookie sid; expires: the value does not have the shape `http-date` of its rule";
     assert_eq!(unfit.unfit, [expected]);

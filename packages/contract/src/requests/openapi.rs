@@ -3,6 +3,8 @@
 //! The same document gives the same requests in the same order. Operations that change something are generated as well;
 //! the caller decides whether they are sent.
 
+mod parameter;
+
 use std::collections::BTreeMap;
 
 use http_wire::answer::Line;
@@ -10,8 +12,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use super::Read;
+use super::multipart::{self, Content};
 use super::value::{example, resolved};
 use crate::exchange::{Request, name_of};
+use parameter::Parameter;
 
 /// The methods of a path item, in the order in which its operations are read.
 const METHODS: [&str; 7] = ["get", "head", "options", "post", "put", "patch", "delete"];
@@ -24,7 +28,14 @@ const MAX_EXAMPLES: usize = 16;
 
 /// Reads YAML or JSON.
 fn document(text: &str) -> Result<Value, String> {
-    serde_saphyr::from_str::<Value>(text).map_err(|error| {
+    if text.trim_start().starts_with('{')
+        && let Ok(document) = serde_json::from_str(text)
+    {
+        return Ok(document);
+    }
+    // OpenAPI is YAML 1.2: `NO` is a country, and `y` a coordinate.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|error| {
         let line = error.location().map_or(1, |at| at.line());
         format!("line {line}: {}", error.to_string().lines().next().unwrap_or_default())
     })
@@ -33,12 +44,19 @@ fn document(text: &str) -> Result<Value, String> {
 pub(super) fn is_openapi(text: &str) -> bool {
     // Parsing a large access log as YAML would take minutes; the word stands near the beginning.
     let start: String = text.chars().take(4096).collect();
-    start.contains("openapi") && document(text).is_ok_and(|document| document.get("openapi").is_some())
+    let is_named = start.contains("openapi") || start.contains("swagger");
+    is_named && document(text).is_ok_and(|document| version(&document).is_some())
+}
+
+/// The version of the format: `swagger` is the member's name before 3.0.
+fn version(document: &Value) -> Option<String> {
+    // `swagger: 2.0` without quotation marks is a number.
+    document.get("openapi").or_else(|| document.get("swagger")).map(plain)
 }
 
 pub(super) fn read(file: &str, text: &str) -> Result<Read, String> {
     let document = document(text).map_err(|what| format!("{file}: {what}"))?;
-    let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
+    let version = version(&document).unwrap_or_default();
     if !version.starts_with("3.") {
         return Err(format!("{file}: the document is OpenAPI {version}; convert it to 3.0 or 3.1"));
     }
@@ -87,15 +105,13 @@ fn base(document: &Value) -> String {
     let url = document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default();
     let rest =
         url.split_once("://").map_or(url, |(_, rest)| rest.split_at(rest.find('/').unwrap_or(rest.len())).1);
-    let base = rest.trim_end_matches('/');
-    if base.contains('{') { String::new() } else { base.to_owned() }
-}
-
-/// A parameter with its values: one for each example.
-struct Parameter {
-    name: String,
-    place: String,
-    values: Vec<Value>,
+    let mut base = rest.trim_end_matches('/').to_owned();
+    let variables = document.pointer("/servers/0/variables").and_then(Value::as_object);
+    for (name, variable) in variables.into_iter().flatten() {
+        let value = variable.get("default").and_then(Value::as_str).unwrap_or_default();
+        base = base.replace(&format!("{{{name}}}"), value);
+    }
+    if base.contains('{') { String::new() } else { base }
 }
 
 fn requests(
@@ -110,19 +126,8 @@ fn requests(
     let own = operation.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut parameters: BTreeMap<(String, String), Parameter> = BTreeMap::new();
     for one in common.iter().chain(&own) {
-        let one = resolved(document, one);
-        let text = |name: &str| one.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (name, place) = (text("name"), text("in"));
-        let is_required = place == "path" || one.get("required").and_then(Value::as_bool) == Some(true);
-        let values = examples(document, one);
-        // An optional parameter without an example is left out: a made-up filter finds nothing.
-        let values = if values.is_empty() && is_required {
-            vec![example(document, one.get("schema").unwrap_or(&Value::Null), 0)]
-        } else {
-            values
-        };
-        if !values.is_empty() {
-            parameters.insert((place.clone(), name.clone()), Parameter { name, place, values });
+        if let Some(parameter) = Parameter::read(document, one) {
+            parameters.insert((parameter.place.clone(), parameter.name.clone()), parameter);
         }
     }
     let bodies = bodies(document, operation)?;
@@ -134,26 +139,24 @@ fn requests(
         let (mut query, mut headers, mut cookies) = (Vec::new(), Vec::new(), Vec::new());
         for parameter in parameters.values() {
             let value = chosen(&parameter.values);
-            let text = plain(&value);
-            let encoded = utf8_percent_encode(&text, ENCODED).to_string();
             let name = &parameter.name;
             match parameter.place.as_str() {
-                "path" => target = target.replace(&format!("{{{name}}}"), &encoded),
-                "query" => match value.as_array() {
-                    Some(values) => query.extend(
-                        values
-                            .iter()
-                            .map(|one| format!("{name}={}", utf8_percent_encode(&plain(one), ENCODED))),
-                    ),
-                    None => query.push(format!("{name}={encoded}")),
-                },
-                "header" => headers.push(Line { name: name.as_bytes().to_vec(), value: text.into_bytes() }),
-                "cookie" => cookies.push(format!("{name}={text}")),
+                "path" => {
+                    let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
+                    target = target.replace(&format!("{{{name}}}"), &parameter.text(&value, encode));
+                }
+                "query" => query.extend(parameter.query(&value)),
+                "header" => headers.push(Line {
+                    name: name.as_bytes().to_vec(),
+                    value: parameter.text(&value, str::to_owned).into_bytes(),
+                }),
+                "cookie" => cookies.push(format!("{name}={}", parameter.text(&value, str::to_owned))),
                 _ => {}
             }
         }
-        if target.contains('{') {
-            return Err("its path has a parameter that the document does not describe".to_owned());
+        let left = target.split_once('{').and_then(|(_, rest)| rest.split('}').next());
+        if let Some(left) = left {
+            return Err(format!("its path has `{left}`, which no parameter describes"));
         }
         if !query.is_empty() {
             target = format!("{target}?{}", query.join("&"));
@@ -202,9 +205,10 @@ fn bodies(document: &Value, operation: &Value) -> Result<Vec<(String, Vec<u8>)>,
         resolved(document, body).get("content").and_then(Value::as_object).cloned().unwrap_or_default();
     let is_json = |media: &str| media == "application/json" || media.ends_with("+json");
     let chosen = content.iter().find(|(media, _)| is_json(media)).or_else(|| {
-        content
-            .iter()
-            .find(|(media, _)| *media == "application/x-www-form-urlencoded" || *media == "text/plain")
+        content.iter().find(|(media, _)| {
+            ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"]
+                .contains(&media.as_str())
+        })
     });
     let Some((media, of)) = chosen else {
         let names: Vec<&str> = content.keys().map(String::as_str).collect();
@@ -225,7 +229,22 @@ fn bodies(document: &Value, operation: &Value) -> Result<Vec<(String, Vec<u8>)>,
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => plain(value),
     };
+    if media == "multipart/form-data" {
+        return Ok(values.iter().map(parts).collect());
+    }
     Ok(values.iter().map(|value| (media.clone(), written(value).into_bytes())).collect())
+}
+
+/// A form of parts with the members of `value`: each element of a list is a part.
+fn parts(value: &Value) -> (String, Vec<u8>) {
+    let mut parts = Vec::new();
+    for (name, member) in value.as_object().into_iter().flatten() {
+        let one = std::slice::from_ref(member);
+        for element in member.as_array().map_or(one, Vec::as_slice) {
+            parts.push((name.clone(), Content::Text(plain(element))));
+        }
+    }
+    multipart::body(&parts)
 }
 
 /// A value as it is written into a URL or a header.

@@ -142,8 +142,56 @@ components:
     assert_eq!(body, made);
     assert!(set.skipped.iter().any(|one| one.contains("image/png")), "{:?}", set.skipped);
     assert_eq!(shown(&read_one("api.yaml", text).unwrap()), expected);
-    let error = read_one("api.yaml", "openapi: 2.0.0\n").unwrap_err().to_string();
-    assert!(error.contains("convert it to 3.0"), "{error}");
+    for older in ["openapi: 2.0.0\n", "swagger: '2.0'\n", "swagger: 2.0\n", "{\"swagger\":\"2.0\"}"] {
+        let error = read_one("api.yaml", older).unwrap_err().to_string();
+        assert!(error.contains("convert it to 3.0"), "{error}");
+    }
+}
+
+#[test]
+fn a_parameter_is_written_in_its_style_and_a_form_in_parts() {
+    let text = r#"
+openapi: 3.0.3
+servers: [{ url: "https://{host}.test/{version}", variables: { host: { default: a }, version: { default: v2 } } }]
+paths:
+  /a/{ids}/{of}:
+    get:
+      parameters:
+        - { name: ids, in: path, required: true, example: [1, 2] }
+        - { name: of, in: path, required: true, explode: true, example: { n: 1, y: "/" } }
+        - { name: a1, in: query, example: [x, y] }
+        - { name: a2, in: query, explode: false, example: [x, "a,b"] }
+        - { name: a3, in: query, style: pipeDelimited, example: [1, 2] }
+        - { name: a4, in: query, style: deepObject, example: { no: NO, of: 2 } }
+        - { name: a5, in: query, example: { k: v } }
+        - { name: a6, in: query, explode: false, example: { k: v } }
+        - { name: a7, in: query, content: { application/json: { example: { a: [1.0] } } } }
+        - { name: X-Of, in: header, example: { k: v, l: w } }
+        - { name: c, in: cookie, example: d }
+    post:
+      requestBody:
+        content:
+          multipart/form-data:
+            schema: { type: object, required: [n, file], properties: { n: { enum: [N] }, file: { type: string, format: binary } } }
+"#;
+    let set = read_one("api.yaml", text).unwrap();
+    let target = "/v2/a/1,2/n=1,y=%2F?a1=x&a1=y&a2=x,a%2Cb&a3=1%7C2&a4[no]=NO&a4[of]=2&k=v&a6=k,v&a7=%7B%22a%22%3A%5B1.0%5D%7D";
+    let [get] = set.requests.as_slice() else { unreachable!("{:?}", set.skipped) };
+    assert_eq!(String::from_utf8_lossy(&get.target), target);
+    let headers: Vec<String> =
+        get.headers.iter().map(|line| String::from_utf8_lossy(&line.value).into()).collect();
+    assert_eq!(headers, ["k,v,l,w", "c=d"]);
+    assert!(set.skipped.iter().any(|one| one.contains("`ids`")), "{:?}", set.skipped);
+    let text = text
+        .replace("    get:\n      parameters:\n", "    parameters:\n")
+        .replace("        - {", "      - {");
+    let set = read_one("api.yaml", &text).unwrap();
+    let [post] = set.requests.as_slice() else { unreachable!("{:?}", set.skipped) };
+    let body = String::from_utf8_lossy(&post.body);
+    assert!(
+        body.contains("name=\"n\"\r\n\r\nN\r\n") && body.contains("name=\"file\"\r\n\r\ntext\r\n"),
+        "{body}"
+    );
 }
 
 #[test]

@@ -84,6 +84,42 @@ fn what_a_compressed_body_or_a_trailer_hides_is_found() {
 }
 
 #[test]
+fn a_secret_is_found_in_every_form_of_a_body() {
+    for (body, expected) in [
+        (r#"{"payload":"{\"password\":\"hunter22\"}"}"#, "secret answer body /payload, /password"),
+        ("data: {\"token\":\"abcdef\"}\n\ndata: {}\n\n", "secret answer body, line 1, /token"),
+        ("{\"a\":1}\n{\"refreshToken\":\"abcdef\"}\n", "secret answer body, line 2, /refreshToken"),
+        ("user%5Bpassword%5D=hunter22\n", "secret answer body user[password]"),
+        ("mail=maria%40firm%2Ede", "email answer body"),
+        ("iban=DE89+3704+0044+0532+0130+00", "iban answer body"),
+        (r#"{"card":4111111111111111}"#, "card answer body /card"),
+        (r#"{"otp":"123456"}"#, "secret answer body /otp"),
+        (r#"{"header":"Basic bWFyaWE6aHVudGVyMjI="}"#, "authorization answer body /header"),
+        ("proxy = https://maria:hunter22@proxy:8080/", "secret answer body"),
+        ("key sk_test_0123456789abcdef", "api-token answer body"),
+    ] {
+        assert_eq!(in_body(body), [expected], "{body}");
+    }
+    let parts = "--b\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nhunter22\r\n--b\r\n\
+                 Content-Disposition: form-data; name=\"note\"\r\n\r\n{\"token\":\"abcdef\"}\r\n--b--\r\n";
+    assert_eq!(in_body(parts), ["secret answer body part note /token", "secret answer body part password"]);
+    let mut request = golden(&[("Set-Cookie", "session=abcdefghijklmnopqrst; Path=/")], "");
+    request.request.target = b"/in?to=%67hp_0123456789abcdefghij01".to_vec();
+    assert_eq!(shown(&request), ["cookie answer header set-cookie session", "api-token request target"]);
+}
+
+#[test]
+fn what_a_compressed_request_hides_is_found() {
+    use std::io::Write as _;
+    let mut file = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    file.write_all(br#"{"password":"hunter22"}"#).unwrap();
+    let mut packed = golden(&[], "");
+    packed.request.headers = vec![Line { name: b"Content-Encoding".to_vec(), value: b"gzip".to_vec() }];
+    packed.request.body = file.finish().unwrap();
+    assert_eq!(shown(&packed), ["secret request body, unpacked, /password"]);
+}
+
+#[test]
 fn what_opens_nothing_is_stored() {
     for harmless in [
         r#"{"email":"demo@example.com","other":"x@a.test"}"#,
@@ -91,6 +127,8 @@ fn what_opens_nothing_is_stored() {
         r#"{"token":"«jwt»","code":"ab"}"#,
         "order 4111111111111112, phone 0123 456 789",
         "/books?code=12",
+        r#"{"payload":"{\"a\":1}","scheme":"Basic realm","code":1234567890}"#,
+        "see https://user:password@example.com/ and https://firm.de/@maria",
         "<a href=\"mailto:help@example.org\">",
     ] {
         assert_eq!(in_body(harmless), [""; 0], "{harmless}");
