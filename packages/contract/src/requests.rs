@@ -20,9 +20,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use openapi::operations;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use crate::exchange::{Request, name_apart};
 use crate::golden::{self, EXTENSION, Golden};
+
+/// The unreserved characters of RFC 3986: every client writes them as they are.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The largest file of requests: a day of an access log.
 const MAX_FILE_BYTES: u64 = 1024 * 1024 * 1024;
@@ -144,16 +148,18 @@ fn read_into(
         return Ok(());
     }
     let text = String::from_utf8(bytes).map_err(|_| SetError::Wrong(format!("{shown} is not UTF-8")))?;
+    // Some programs on Windows begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let folder = path.parent().unwrap_or(Path::new("."));
     let read = match extension.as_str() {
-        "hurl" => hurl::read(&shown, &text, variables, folder),
-        "har" => har::read(&shown, &text),
-        "jsonl" | "log" => access_log::read(&shown, &text),
-        "yaml" | "yml" | "json" => match openapi::is_openapi(&text) {
-            true => openapi::read(&shown, &text),
+        "hurl" => hurl::read(&shown, text, variables, folder),
+        "har" => har::read(&shown, text),
+        "jsonl" | "log" => access_log::read(&shown, text),
+        "yaml" | "yml" | "json" => match openapi::is_openapi(text) {
+            true => openapi::read(&shown, text),
             false if extension != "json" => Err(unknown(&shown)),
-            false if har::is_har(&text) => har::read(&shown, &text),
-            false => access_log::read(&shown, &text),
+            false if har::is_har(text) => har::read(&shown, text),
+            false => access_log::read(&shown, text),
         },
         _ => Err(unknown(&shown)),
     };
@@ -183,6 +189,8 @@ fn host_and_target(url: &str) -> Option<(Option<String>, String)> {
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, target) = rest.split_at(end);
+    // `name:password@` is for the client: a server never receives it in `Host`.
+    let host = host.rsplit('@').next().unwrap_or_default();
     let target = target.split('#').next().unwrap_or_default();
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
     (!host.is_empty()).then(|| (Some(host.to_owned()), target))

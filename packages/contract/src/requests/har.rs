@@ -1,9 +1,13 @@
 //! Requests from an HTTP archive (HAR 1.2): what a browser or a proxy recorded.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http_wire::answer::Line;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 
-use super::{Read, host_and_target};
+use super::multipart::{self, Content};
+use super::{ENCODED, Read, host_and_target};
 use crate::exchange::{Request, name_of};
 
 /// Headers that belong to the connection, or that the sender of the request writes anew.
@@ -52,10 +56,60 @@ struct Header {
     value: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct PostData {
-    #[serde(default)]
+    mime_type: String,
     text: String,
+    /// Fields of a form, where the recorder wrote no text.
+    params: Vec<Param>,
+    /// `base64` where the recorder kept bytes.
+    encoding: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Param {
+    name: String,
+    #[serde(default)]
+    value: String,
+    file_name: Option<String>,
+}
+
+impl PostData {
+    /// The body, and the type of a form of parts, whose boundary is made anew.
+    fn body(self) -> Result<(Vec<u8>, Option<String>), String> {
+        if self.encoding == "base64" {
+            let bytes =
+                STANDARD.decode(&self.text).map_err(|error| format!("its body is not base64 ({error})"))?;
+            return Ok((bytes, None));
+        }
+        if !self.text.is_empty() || self.params.is_empty() {
+            return Ok((self.text.into_bytes(), None));
+        }
+        if self.params.iter().any(|param| param.file_name.as_ref().is_some_and(|name| !name.is_empty())) {
+            return Err("its body has a file, which the archive does not contain".to_owned());
+        }
+        if self.mime_type.starts_with("multipart/") {
+            let parts: Vec<_> =
+                self.params.into_iter().map(|param| (param.name, Content::Text(param.value))).collect();
+            let (kind, body) = multipart::body(&parts);
+            return Ok((body, Some(kind)));
+        }
+        let pairs: Vec<String> = self
+            .params
+            .iter()
+            .map(|param| {
+                // Some recorders keep the fields encoded, as they were sent.
+                let encode = |text: &str| {
+                    let plain = percent_decode_str(text).decode_utf8_lossy().into_owned();
+                    utf8_percent_encode(&plain, ENCODED).to_string()
+                };
+                format!("{}={}", encode(&param.name), encode(&param.value))
+            })
+            .collect();
+        Ok((pairs.join("&").into_bytes(), None))
+    }
 }
 
 pub(super) fn is_har(text: &str) -> bool {
@@ -80,15 +134,27 @@ pub(super) fn read(file: &str, text: &str) -> Result<Read, String> {
         let kept = headers.into_iter().filter(|header| {
             !header.name.starts_with(':') && !is(header, &OF_THE_CONNECTION) && !is(header, &CREDENTIALS)
         });
-        let headers = kept.map(|Header { name, value }| Line { name: name.into(), value: value.into() });
+        let mut headers: Vec<Line> =
+            kept.map(|Header { name, value }| Line { name: name.into(), value: value.into() }).collect();
+        let (body, kind) = match post_data.unwrap_or_default().body() {
+            Ok(body) => body,
+            Err(why) => {
+                read.skipped.push(format!("{source}: {why}"));
+                continue;
+            }
+        };
+        if let Some(kind) = kind {
+            headers.retain(|line| !line.is("content-type"));
+            headers.push(Line { name: b"Content-Type".to_vec(), value: kind.into_bytes() });
+        }
         read.requests.push(Request {
             name: name_of(&method, target.as_bytes()),
             source,
             method,
             target: target.into_bytes(),
             host,
-            headers: headers.collect(),
-            body: post_data.map(|data| data.text.into_bytes()).unwrap_or_default(),
+            headers,
+            body,
         });
     }
     if without_credentials > 0 {

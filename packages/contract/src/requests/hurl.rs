@@ -3,20 +3,21 @@
 //! What an answer must be, and what is captured from it, belongs to hurl. An entry that needs a captured variable is
 //! skipped, unless the caller gives its value. The library `hurl_core` is not used: it links libxml2.
 
+mod body;
+mod text;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_wire::answer::Line;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::multipart::{self, Content};
-use super::{Read, host_and_target};
+use super::{ENCODED, Read, host_and_target};
 use crate::exchange::{Request, name_of};
-
-/// The unreserved characters of RFC 3986, which hurl does not encode.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+use body::Body;
 
 /// A body in a file beside the hurl file is at most this long.
 const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;
@@ -34,7 +35,7 @@ struct Entry {
     parts: Vec<(String, Content)>,
     cookies: Vec<(String, String)>,
     basic: Option<(String, String)>,
-    body: Option<Vec<u8>>,
+    body: Option<Body>,
     unsupported: Option<String>,
 }
 
@@ -47,6 +48,7 @@ enum Part {
     Multipart,
     Cookies,
     Basic,
+    Options,
     Skipped,
     /// The answer, until the next request.
     Answer,
@@ -61,23 +63,25 @@ pub(super) fn read(
     let mut read = Read::default();
     let mut entry: Option<Entry> = None;
     let mut part = Part::Head;
+    // `variable` of an entry's options is for that entry and the ones after it.
+    let mut variables = variables.clone();
     let mut lines = text.lines().enumerate().peekable();
     while let Some((index, line)) = lines.next() {
         let trimmed = line.trim();
-        if let Some((method, url)) = request_line(trimmed) {
-            finish(&mut read, file, entry.take(), variables);
+        if let Some((method, url)) = request_line(text::without_comment(trimmed)) {
+            finish(&mut read, file, entry.take(), &variables);
             let (method, url) = (method.to_owned(), url.to_owned());
             entry = Some(Entry { line: index + 1, method, url, ..Entry::default() });
             part = Part::Head;
             continue;
         }
         if trimmed.starts_with("```") {
-            let body = fenced(trimmed, &mut lines)
+            let body = Body::fenced(trimmed, &mut lines)
                 .ok_or_else(|| format!("{file}:{}: the body has no end: write ``` after it", index + 1))?;
             if part != Part::Answer
                 && let Some(entry) = &mut entry
             {
-                entry.body = Some(body.into_bytes());
+                entry.body = Some(body);
             }
             continue;
         }
@@ -102,7 +106,7 @@ pub(super) fn read(
                 "Multipart" | "MultipartFormData" => Part::Multipart,
                 "Cookies" => Part::Cookies,
                 "BasicAuth" => Part::Basic,
-                "Options" => Part::Skipped,
+                "Options" => Part::Options,
                 other => {
                     entry.unsupported = Some(format!("a section [{other}] is not read"));
                     Part::Skipped
@@ -125,19 +129,17 @@ pub(super) fn read(
                 body.push('\n');
                 body.push_str(lines.next().map_or("", |(_, line)| line));
             }
-            entry.body = Some(body.trim_end().as_bytes().to_vec());
+            entry.body = Some(Body::plain(&body));
             continue;
         }
         let wrong = |what: &str| format!("{file}:{}: {what}: `{trimmed}`", index + 1);
         if part != Part::Multipart
-            && let Some(body) = one_line_body(trimmed, folder)
+            && let Some(body) = Body::one_line(trimmed, folder)
         {
             entry.body = Some(body.map_err(|what| wrong(&what))?);
             continue;
         }
-        let (name, value) =
-            trimmed.split_once(':').ok_or_else(|| wrong("the line is neither a header nor a body"))?;
-        let pair = (name.trim().to_owned(), value.trim().to_owned());
+        let pair = text::pair(trimmed).ok_or_else(|| wrong("the line is neither a header nor a body"))?;
         match part {
             Part::Head => entry.headers.push(pair),
             Part::Query => entry.query.push(pair),
@@ -152,10 +154,11 @@ pub(super) fn read(
             }
             Part::Cookies => entry.cookies.push(pair),
             Part::Basic => entry.basic = Some(pair),
+            Part::Options => option(entry, &pair, &mut variables).map_err(|what| wrong(&what))?,
             Part::Skipped | Part::Answer => {}
         }
     }
-    finish(&mut read, file, entry, variables);
+    finish(&mut read, file, entry, &variables);
     Ok(read)
 }
 
@@ -168,48 +171,27 @@ fn request_line(line: &str) -> Option<(&str, &str)> {
     (is_method && is_url && method != "HTTP").then_some((method, url))
 }
 
-/// The lines between two fences, each with its end.
-fn fenced<'a>(first: &str, lines: &mut impl Iterator<Item = (usize, &'a str)>) -> Option<String> {
-    // ```text``` in one line.
-    if let Some(rest) = first.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"))
-        && first.len() >= 6
-    {
-        return Some(rest.to_owned());
-    }
-    let mut body = String::new();
-    for (_, line) in lines {
-        if line.trim() == "```" {
-            return Some(body);
+/// Reads an option that changes what is sent; the others say how often and how long hurl tries.
+fn option(
+    entry: &mut Entry,
+    (name, value): &(String, String),
+    variables: &mut BTreeMap<String, String>,
+) -> Result<(), String> {
+    match name.as_str() {
+        "variable" => {
+            let (name, value) = value.split_once('=').ok_or("write `variable: NAME=VALUE`")?;
+            let value = fill(value.trim().trim_matches('"'), variables)?;
+            variables.insert(name.trim().to_owned(), value);
         }
-        body.push_str(line);
-        body.push('\n');
-    }
-    None
-}
-
-/// `` `text` ``, `base64,…;`, `hex,…;`, `file,…;`.
-fn one_line_body(line: &str, folder: &Path) -> Option<Result<Vec<u8>, String>> {
-    if let Some(text) = line.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
-        return Some(Ok(text.as_bytes().to_vec()));
-    }
-    let (kind, rest) = line.split_once(',')?;
-    let rest = rest.strip_suffix(';')?.trim();
-    match kind {
-        "base64" => Some(STANDARD.decode(rest).map_err(|error| format!("not base64 ({error})"))),
-        "hex" => {
-            let digits: Option<Vec<u8>> = rest
-                .as_bytes()
-                .chunks(2)
-                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-                .collect();
-            Some(digits.ok_or_else(|| "not hexadecimal".to_owned()))
+        "header" => entry.headers.push(text::pair(value).ok_or("write `header: NAME: VALUE`")?),
+        "user" => {
+            let (user, password) = value.split_once(':').ok_or("write `user: NAME:PASSWORD`")?;
+            entry.basic = Some((user.to_owned(), password.to_owned()));
         }
-        "file" => Some(
-            crate::file::read(&folder.join(rest), MAX_BODY_BYTES)
-                .map_err(|error| format!("the file ({error})")),
-        ),
-        _ => None,
+        "skip" if value == "true" => entry.unsupported = Some("its option `skip` is true".to_owned()),
+        _ => {}
     }
+    Ok(())
 }
 
 fn finish(read: &mut Read, file: &str, entry: Option<Entry>, variables: &BTreeMap<String, String>) {
@@ -270,11 +252,14 @@ fn request(entry: Entry, source: &str, variables: &BTreeMap<String, String>) -> 
             entry.cookies.iter().map(|(name, value)| Ok(format!("{name}={}", filled(value)?))).collect();
         add("Cookie", pairs?.join("; "));
     }
+    let has_type = entry.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
     let body = match entry.body {
-        Some(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => filled(&text)?.into_bytes(),
-            Err(error) => error.into_bytes(),
-        },
+        Some(body) => {
+            if let Some(kind) = body.media_type().filter(|_| !has_type) {
+                add("Content-Type", kind.to_owned());
+            }
+            body.filled(variables)?
+        }
         None if !entry.parts.is_empty() => {
             let part = |(name, content): (String, Content)| {
                 let content = match content {
@@ -290,7 +275,9 @@ fn request(entry: Entry, source: &str, variables: &BTreeMap<String, String>) -> 
         }
         None if entry.form.is_empty() => Vec::new(),
         None => {
-            add("Content-Type", "application/x-www-form-urlencoded".to_owned());
+            if !has_type {
+                add("Content-Type", "application/x-www-form-urlencoded".to_owned());
+            }
             encoded(&entry.form, variables)?.into_bytes()
         }
     };

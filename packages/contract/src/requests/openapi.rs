@@ -8,20 +8,17 @@ mod parameter;
 use std::collections::BTreeMap;
 
 use http_wire::answer::Line;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 
-use super::Read;
 use super::multipart::{self, Content};
 use super::value::{example, resolved};
+use super::{ENCODED, Read};
 use crate::exchange::{Request, name_of};
 use parameter::Parameter;
 
 /// The methods of a path item, in the order in which its operations are read.
 const METHODS: [&str; 7] = ["get", "head", "options", "post", "put", "patch", "delete"];
-
-/// The unreserved characters of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The most examples of one operation that are sent.
 const MAX_EXAMPLES: usize = 16;

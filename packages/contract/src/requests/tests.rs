@@ -89,6 +89,67 @@ fn a_recording_gives_requests_without_its_credentials() {
 }
 
 #[test]
+fn a_recorded_form_is_sent_also_where_the_archive_has_only_its_fields() {
+    let entry = |data: &str| {
+        let headers = r#"[{"name":"content-type","value":"multipart/form-data; boundary=old"}]"#;
+        let request = r#""method":"POST","url":"https://u:p@api.test/a""#;
+        format!(
+            "\u{feff}{{\"log\":{{\"entries\":[{{\"request\":{{{request},\"headers\":{headers},\"postData\":{data}}}}}]}}}}"
+        )
+    };
+    let sent = |data: &str| -> Result<(String, String), String> {
+        let set = read_one("a.har", &entry(data)).unwrap();
+        let [request] = set.requests.as_slice() else { return Err(set.skipped.join("")) };
+        assert_eq!(request.host.as_deref(), Some("api.test"));
+        let kind = String::from_utf8_lossy(&request.headers[0].value).into_owned();
+        Ok((kind, String::from_utf8_lossy(&request.body).into_owned()))
+    };
+    let form = r#"{"mimeType":"application/x-www-form-urlencoded","params":[{"name":"a b","value":"c%26d"},{"name":"e","value":""}]}"#;
+    assert_eq!(sent(form).unwrap().1, "a%20b=c%26d&e=");
+    let (kind, body) =
+        sent(r#"{"mimeType":"multipart/form-data","params":[{"name":"a","value":"1"}]}"#).unwrap();
+    let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
+    assert!(boundary != "old" && body.starts_with(&format!("--{boundary}\r\n")), "{body}");
+    assert_eq!(sent(r#"{"text":"aGk=","encoding":"base64"}"#).unwrap().1, "hi");
+    let file = r#"{"mimeType":"multipart/form-data","params":[{"name":"a","fileName":"b.png"}]}"#;
+    assert!(sent(file).unwrap_err().contains("its body has a file"));
+}
+
+#[test]
+fn bodies_comments_and_options_of_hurl_are_sent_as_hurl_sends_them() {
+    let text = "POST {{api}}/j # the first\nX-Note: a\\#b\\u{e9} # why\n[Options]\nvariable: id=7\nretry: 3\n{\n  \"id\": {{id}}\n}\n# next\n\n\
+                POST {{api}}/x/{{id}}\n<a/>\nHTTP 200\n[Captures]\ntoken: jsonpath \"$.t\"\n\n\
+                POST {{api}}/g\n```graphql\nquery Q($a: Int) { b }\nvariables {\"a\": {{id}}}\n```\n\n\
+                POST {{api}}/r\nContent-Type: text/csv\n```raw\n{{id}}\n```\n\n\
+                GET {{api}}/s\n[Options]\nskip: true\n\nGET {{api}}/t/{{token}}\n\nGET {{api}}/u\n[Options]\nuser: bob:pw\n";
+    let set = read_one("a.hurl", text).unwrap();
+    assert_eq!(
+        shown(&set),
+        ["post-j POST /j", "post-x-7 POST /x/7", "post-g POST /g", "post-r POST /r", "get-u GET /u"]
+    );
+    let sent: Vec<(String, String)> = set
+        .requests
+        .iter()
+        .map(|one| {
+            let lines = one.headers.iter().map(|line| {
+                format!("{}={}", String::from_utf8_lossy(&line.name), String::from_utf8_lossy(&line.value))
+            });
+            (lines.collect::<Vec<_>>().join(" "), String::from_utf8_lossy(&one.body).into_owned())
+        })
+        .collect();
+    let expected = [
+        ("X-Note=a#bé Content-Type=application/json", "{\n  \"id\": 7\n}"),
+        ("Content-Type=application/xml", "<a/>"),
+        ("Content-Type=application/json", r#"{"query":"query Q($a: Int) { b }","variables":{"a": 7}}"#),
+        ("Content-Type=text/csv", "{{id}}\n"),
+        ("Authorization=Basic Ym9iOnB3", ""),
+    ];
+    assert_eq!(sent, expected.map(|(lines, body)| (lines.to_owned(), body.to_owned())));
+    assert!(set.skipped.iter().any(|one| one.contains("`skip`")), "{:?}", set.skipped);
+    assert!(set.skipped.iter().any(|one| one.contains("`token`")), "{:?}", set.skipped);
+}
+
+#[test]
 fn an_access_log_gives_each_safe_request_once() {
     let text = "{\"method\":\"GET\",\"host\":\"a\",\"path\":\"/x\"}\n{\"method\":\"GET\",\"host\":\"a\",\"path\":\"/x\"}\n{\"method\":\"POST\",\"host\":\"a\",\"path\":\"/x\"}\ncut\n";
     let set = read_one("access.json", text).unwrap();

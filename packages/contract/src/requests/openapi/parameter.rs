@@ -3,7 +3,8 @@
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
-use super::{ENCODED, examples, plain};
+use super::{examples, plain};
+use crate::requests::ENCODED;
 use crate::requests::value::{example, resolved};
 
 /// A parameter with its values: one for each example.
