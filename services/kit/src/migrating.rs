@@ -1,16 +1,62 @@
-//! `PROGRAM migrate`: brings the tables up to date and ends. A service does so at every start, too; the command is for a
-//! database that the service does not serve yet, such as the copy on which `db-migrate` tries the migrations.
+//! Brings the tables of a service up to date: at every start ([`up`]), and with `PROGRAM migrate` ([`command`]). The command is
+//! for a database that the service does not serve yet, such as the copy on which `db-migrate` tries the migrations.
+//!
+//! On PostgreSQL a migration has limits of its own, because the five seconds of a request's statement are too short for an index
+//! over a restored dump:
+//!
+//! | what | limit |
+//! |---|---|
+//! | one statement of a step | ten minutes |
+//! | waiting for a table that another program uses | five seconds |
+//! | waiting for another process of this service that migrates | ten minutes |
+//!
+//! All steps are one transaction: either all are applied and recorded, or none.
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, TransactionTrait as _};
+use sea_orm_migration::MigratorTrait;
 
 use crate::answer::Chain;
 use crate::settings::{CUTOVER_HOME, DATABASE_URL, Home, Reader, database_url};
 use crate::startup::{About, StartError};
 use crate::store::{self, StoreError};
+
+/// The limit of one statement, and of the wait for another process that migrates. An index over ten million rows takes a few
+/// minutes on a small server.
+const STATEMENT: &str = "SET LOCAL statement_timeout = '10min'";
+
+/// Makes the processes of all services that start on one database at the same time wait for each other: PostgreSQL refuses two
+/// `CREATE TABLE IF NOT EXISTS` of the same table at the same moment. The number is "cutover" in ASCII.
+const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(27995165641041266)";
+
+/// The limit of the wait for a table. While a change of a table waits, every later query of the table waits behind it, also
+/// those of a legacy backend that serves people.
+const TABLE: &str = "SET LOCAL lock_timeout = '5s'";
+
+/// Applies the steps of `S` that `database` does not have yet.
+///
+/// # Errors
+/// [`StoreError::Migration`]. On PostgreSQL nothing has changed then.
+pub async fn up<S: MigratorTrait>(database: &DatabaseConnection) -> Result<(), StoreError> {
+    let applied = match database.get_database_backend() {
+        DbBackend::Postgres => up_within_limits::<S>(database).await,
+        // SQLite has no limit for a statement; another writer of the file is waited for as in every request.
+        _ => S::up(database, None).await,
+    };
+    applied.map_err(StoreError::Migration)
+}
+
+async fn up_within_limits<S: MigratorTrait>(database: &DatabaseConnection) -> Result<(), DbErr> {
+    let transaction = database.begin().await?;
+    for limit in [STATEMENT, ONE_AT_A_TIME, TABLE] {
+        transaction.execute_unprepared(limit).await?;
+    }
+    S::up(&transaction, None).await?;
+    transaction.commit().await
+}
 
 /// Serves the command `PROGRAM migrate`. Returns `None` for every other command line.
 pub async fn command(

@@ -9,7 +9,7 @@ use sea_orm_migration::prelude::*;
 /// # Errors
 /// [`StoreError::Migration`].
 pub async fn run(database: &DatabaseConnection) -> Result<(), StoreError> {
-    Steps::up(database, None).await.map_err(StoreError::Migration)
+    kit::migrating::up::<Steps>(database).await
 }
 
 struct Steps;

@@ -23,7 +23,8 @@ const CONNECTIONS: u32 = 8;
 /// How long one server may take to accept a connection, TLS and login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long PostgreSQL may work on one statement. Every statement here touches a handful of rows.
+/// How long PostgreSQL may work on one statement. Every statement of a request touches a handful of rows. Migrations have their
+/// own limit ([`crate::migrating`]).
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often it is checked which of several servers takes writes: a standby takes seconds to be promoted, and the query
