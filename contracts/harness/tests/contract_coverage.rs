@@ -132,7 +132,7 @@ fn attempts_at_exceptions(edge: &Edge, tokens: [&str; 2], assertion: &str) {
 }
 
 /// What the services ask each other, for each route between them: who asks, method, target, body, status.
-const BETWEEN_SERVICES: [(&str, &str, &str, &str, u16); 9] = [
+const BETWEEN_SERVICES: [(&str, &str, &str, &str, u16); 11] = [
     ("auth", "GET", "/_/users/demo@example.com", "", 200),
     ("library", "GET", "/_/users/00000000-0000-7000-8000-0000000000a0/dislikes", "", 200),
     // The library does not look people up here, so it may not.
@@ -147,6 +147,8 @@ const BETWEEN_SERVICES: [(&str, &str, &str, &str, u16); 9] = [
     ("library", "PATCH", "/_/users/books/1/2", "", 204),
     ("users", "GET", "/_/books?ids[]=1", "", 200),
     ("users", "POST", "/_/command", r#"{"kind":"has_book","book_id":1}"#, 200),
+    ("users", "PATCH", "/_/books/5/6", "", 204),
+    ("library", "PATCH", "/_/books/5/6", "", 403),
     ("users", "GET", "/_/users/demo@example.com", "", 403),
     ("auth", "POST", "/_/command", r#"{"kind":"has_book","book_id":1}"#, 403),
 ];

@@ -39,20 +39,23 @@ const ROUTES: [&str; 4] = [
     "host: file, prefix: /, policy: signed-in, to: image,",
 ];
 
-/// The policy of the routes between services that lead to the library, and the end of each of them.
-const CATALOGUE: &str = "  catalogue: { kind: internal, services: [users] }\n";
-const OF_SERVICES: &str = "policy: catalogue, to: library, answers: library }";
+/// The policies of the routes between services that lead to the library, and the end of each of them.
+const POLICIES: [&str; 2] = [
+    "  catalogue: { kind: internal, services: [users] }\n",
+    "  book-renewal: { kind: internal, services: [users] }\n",
+];
+const OF_SERVICES: &str = " to: library, answers: library }";
 
 /// The development edge's `text` before books and pictures moved to services of their own.
 pub(super) fn with_more_at_legacy(text: &str) -> String {
-    let missing = BACKENDS.iter().chain(&ROUTES).find(|piece| !text.contains(**piece));
+    let missing = BACKENDS.iter().chain(&ROUTES).chain(&POLICIES).find(|piece| !text.contains(**piece));
     assert_eq!(missing, None, "envoy/edges/dev.yaml sends books or pictures elsewhere");
     let text = BACKENDS.iter().fold(text.to_owned(), |text, backend| text.replace(backend, ""));
     let moved = ROUTES.iter().fold(text, |text, route| {
         let (kept, _) = route.rsplit_once("to: ").unwrap_or_default();
         text.replace(route, &format!("{kept}to: legacy,"))
     });
-    let moved = moved.replace(CATALOGUE, "");
+    let moved = POLICIES.iter().fold(moved, |text, policy| text.replace(policy, ""));
     moved.split_inclusive('\n').filter(|line| !line.contains(OF_SERVICES)).collect()
 }
 
