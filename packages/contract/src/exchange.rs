@@ -60,6 +60,39 @@ impl Request {
         format!("{} {}", self.method, String::from_utf8_lossy(&self.target))
     }
 
+    /// Why it is no request: what is written into a line must not end it. A file of a stranger cannot send other requests than
+    /// those that it shows, and its names lead to no other directory.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        let is_token = |text: &[u8]| !text.is_empty() && text.iter().all(|byte| is_token(*byte));
+        let ends_line = |text: &[u8]| text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        let is_word = |text: &[u8]| !text.iter().any(|byte| *byte <= b' ' || *byte == 0x7f);
+        let shown = |text: &[u8]| String::from_utf8_lossy(text).escape_debug().to_string();
+        if self.name.contains(['/', '\\']) || self.name.starts_with('.') || ends_line(self.name.as_bytes()) {
+            return Some(format!(
+                "its name {:?} is that of no file; write letters, digits and hyphens",
+                self.name
+            ));
+        }
+        if !is_token(self.method.as_bytes()) {
+            return Some(format!("{:?} is not a method", self.method));
+        }
+        if !is_word(&self.target) {
+            return Some(format!(
+                "its target \"{}\" has a space or a control character; encode it",
+                shown(&self.target)
+            ));
+        }
+        if let Some(host) = self.host.as_ref().filter(|host| !is_word(host.as_bytes())) {
+            return Some(format!("its host {host:?} has a space or a control character"));
+        }
+        let wrong = self.headers.iter().find(|line| !is_token(&line.name) || ends_line(&line.value));
+        wrong.map(|line| {
+            let (name, value) = (shown(&line.name), shown(&line.value));
+            format!("its header \"{name}: {value}\" has a character that ends a line, or a name that is none")
+        })
+    }
+
     /// The header lines that are sent, with `more` after its own.
     #[must_use]
     pub fn lines(&self, host: &str, more: &[Line]) -> Vec<Line> {
@@ -87,6 +120,11 @@ impl Request {
     }
 }
 
+/// The characters of a method and of a header's name (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 /// Gives every request a name of its own: the second `get-books` becomes `get-books-2`.
 pub fn name_apart(requests: &mut [Request]) {
     let mut taken = std::collections::BTreeSet::new();
@@ -101,21 +139,25 @@ pub fn name_apart(requests: &mut [Request]) {
     }
 }
 
-/// A name of letters, digits and hyphens from `method` and `target`: `GET /books/7?a=1` is `get-books-7-a-1`.
+/// A name of letters, digits and hyphens from `method`, or the name of an operation, and `target`: `GET /books/7?a=1` is
+/// `get-books-7-a-1`.
 #[must_use]
 pub fn name_of(method: &str, target: &[u8]) -> String {
     /// File systems allow 255 bytes; a name must leave room for the protocol, the principal and a number.
     const LONGEST: usize = 80;
-    let mut name = method.to_ascii_lowercase();
-    for byte in target {
-        if byte.is_ascii_alphanumeric() {
-            name.push(char::from(*byte).to_ascii_lowercase());
+    let mut name = String::new();
+    let of_method = method.bytes().map(|byte| (byte, matches!(byte, b'_' | b'.')));
+    for (byte, is_kept) in of_method.chain(target.iter().map(|byte| (*byte, false))) {
+        if byte.is_ascii_alphanumeric() || is_kept {
+            name.push(char::from(byte).to_ascii_lowercase());
         } else if !name.ends_with('-') {
             name.push('-');
         }
     }
     name.truncate(LONGEST);
-    name.trim_matches('-').to_owned()
+    let name = name.trim_matches(['-', '.']);
+    // An operation may be named in another script.
+    if name.is_empty() { "request".to_owned() } else { name.to_owned() }
 }
 
 #[cfg(test)]
@@ -126,6 +168,8 @@ mod tests {
     fn names_are_readable_and_apart() {
         assert_eq!(name_of("GET", b"/books/7?a=%20"), "get-books-7-a-20");
         assert_eq!(name_of("GET", b"/"), "get");
+        assert_eq!(name_of("../../Books.list_all", b""), "books.list_all");
+        assert_eq!(name_of(&"é".repeat(50), b""), "request");
         let one = Request {
             name: "get".to_owned(),
             source: "a:1".to_owned(),

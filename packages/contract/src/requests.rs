@@ -143,6 +143,9 @@ fn read_into(
         .map_err(|source| SetError::Unreadable { path: path.to_owned(), source })?;
     if extension == EXTENSION {
         let golden = golden::read(&shown, &bytes).map_err(|error| SetError::Wrong(error.to_string()))?;
+        if let Some(why) = golden.request.fault() {
+            return Err(SetError::Wrong(format!("{shown}: {why}")));
+        }
         set.requests.push(golden.request.clone());
         set.goldens.push(golden);
         return Ok(());
@@ -168,7 +171,12 @@ fn read_into(
             if read.is_generated {
                 set.generated.extend(read.requests.iter().map(|request| request.source.clone()));
             }
-            set.requests.append(&mut read.requests);
+            for request in read.requests {
+                match request.fault() {
+                    Some(why) => set.skipped.push(format!("{}: {why}", request.source)),
+                    None => set.requests.push(request),
+                }
+            }
             set.skipped.append(&mut read.skipped);
             Ok(())
         }

@@ -74,7 +74,7 @@ impl Protocols {
 #[derive(Debug, Args)]
 pub struct Sending {
     /// Send this `Host` with every request [default: the one that the request names, else the server's address].
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = host)]
     pub host: Option<String>,
     /// Trust the certificates in this file [default: those of the system].
     #[arg(long, value_name = "FILE")]
@@ -119,6 +119,12 @@ pub struct Requests {
     /// Rules for volatile and ignored places [default: rules.yaml in the directory of the golden files, if there is one].
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
+}
+
+/// A `Host`: what ends a line would be a header of its own.
+fn host(text: &str) -> Result<String, String> {
+    let is_word = !text.is_empty() && text.bytes().all(|byte| byte > b' ' && byte != 0x7f);
+    if is_word { Ok(text.to_owned()) } else { Err("write a name, such as api.example.com".to_owned()) }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -150,6 +150,29 @@ fn bodies_comments_and_options_of_hurl_are_sent_as_hurl_sends_them() {
 }
 
 #[test]
+fn a_file_sends_no_other_request_than_it_shows_and_names_no_file_elsewhere() {
+    let header = |name: &str, value: &str| {
+        format!(r#""method":"GET","url":"http://a.test/a","headers":[{{"name":"{name}","value":"{value}"}}]"#)
+    };
+    for request in [
+        header("A\\r\\nB", "1"),
+        header("A", "1\\r\\n\\r\\nGET /b HTTP/1.1"),
+        r#""method":"GET /x HTTP/1.1\r\n\r\nGET","url":"http://a.test/a","headers":[]"#.to_owned(),
+        r#""method":"GET","url":"http://a.test/a b","headers":[]"#.to_owned(),
+        r#""method":"GET","url":"http://a\r\nB: c/a","headers":[]"#.to_owned(),
+    ] {
+        let text = format!(r#"{{"log":{{"entries":[{{"request":{{{request}}}}}]}}}}"#);
+        let set = read_one("a.har", &text).unwrap();
+        assert_eq!((set.requests.len(), set.skipped.len()), (0, 1), "{request}");
+    }
+    let text = "openapi: 3.0.0\npaths: { /a: { get: { operationId: ../../../a } } }\n";
+    assert_eq!(shown(&read_one("api.yaml", text).unwrap()), ["a GET /a"]);
+    let golden = "# cutover contract 1\nname: a\nsource: a:1\nprotocol: h1\n\n> GET /a HTTP/1.1\n> Host: a\n> A: b\\x0d\\x0aC: d\n\n< HTTP/1.1 204 No Content\nframing: none\n";
+    let error = read_one("a.http", golden).unwrap_err().to_string();
+    assert!(error.contains("a character that ends a line"), "{error}");
+}
+
+#[test]
 fn an_access_log_gives_each_safe_request_once() {
     let text = "{\"method\":\"GET\",\"host\":\"a\",\"path\":\"/x\"}\n{\"method\":\"GET\",\"host\":\"a\",\"path\":\"/x\"}\n{\"method\":\"POST\",\"host\":\"a\",\"path\":\"/x\"}\ncut\n";
     let set = read_one("access.json", text).unwrap();
