@@ -245,6 +245,7 @@ fn each_principal_is_compared_by_itself_and_no_credential_is_shown() {
 fn wrong_arguments_are_refused_with_their_fix() {
     let place = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(place.path().join("a.hurl"), "GET /a\n").expect("it is writable");
+    std::fs::write(place.path().join("b.hurl"), "GET /{{absent}}\n").expect("it is writable");
     for (arguments, expected) in [
         (&["verify", "--against", "http://127.0.0.1:1"][..], "check the path"),
         (&["verify", "--against", "http://127.0.0.1:1", "--requests", "a.hurl"], "give --direct URL"),
@@ -253,6 +254,8 @@ fn wrong_arguments_are_refused_with_their_fix() {
             "is not an http or https URL",
         ),
         (&["capture", "--from", "http://a", "--requests", "absent"], "check the path"),
+        (&["capture", "--from", "http://a", "--requests", "b.hurl"], "has no request that is sent: b.hurl:1"),
+        (&["capture", "--from", "http://a", "--requests", "a.hurl", "--host", "a\r\nb: c"], "write a name"),
         (&["capture", "--from", "http://a", "--requests", "a.hurl", "--as", "absent"], "check the path"),
         (
             &["capture", "--from", "http://a", "--requests", "a.hurl", "--allow", "frob"],

@@ -40,7 +40,7 @@ pub enum ReadError {
     #[error("it cannot be sent over HTTP/2")]
     Unaskable,
     /// The connection failed in HTTP/2.
-    #[error("the connection failed: {0}")]
+    #[error("the connection failed in HTTP/2, which the server may not speak: {0}")]
     Http2(#[from] ::h2::Error),
     /// The answer is a stream of events, and the caller refuses these ([`Events::Refuse`]).
     #[error("it is a stream")]

@@ -132,6 +132,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// A run that sends nothing shows nothing, so it is refused with the reason of each request.
+fn nothing_to_send(path: &std::path::Path, skipped: &[String]) -> String {
+    format!("{} has no request that is sent: {}", path.display(), skipped.join("; "))
+}
+
 impl Requests {
     /// Reads the set at `path`. Generated requests that change something are left out, unless they are asked for.
     ///

@@ -97,5 +97,9 @@ fn prepare(arguments: &Arguments) -> Result<(Capture, contract::requests::Set), 
         rules,
         pace: sending.pace(),
     };
-    Ok((plan, set.read(requests)?))
+    let set = set.read(requests)?;
+    if set.requests.is_empty() {
+        return Err(super::nothing_to_send(requests, &set.skipped));
+    }
+    Ok((plan, set))
 }

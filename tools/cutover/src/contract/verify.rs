@@ -101,11 +101,7 @@ fn prepare(arguments: &Arguments) -> Result<(Verify, Vec<Task>, Vec<String>), St
         tasks
     };
     if tasks.is_empty() {
-        return Err(format!(
-            "{} has no request that is sent: {}",
-            requests.display(),
-            read.skipped.join("; ")
-        ));
+        return Err(super::nothing_to_send(requests, &read.skipped));
     }
     let directory = if requests.is_dir() { requests } else { requests.parent().unwrap_or(Path::new(".")) };
     let plan = Verify {
