@@ -22,6 +22,7 @@ mod edge_file;
 mod front;
 mod haproxy;
 mod legacy;
+pub mod operations;
 mod parts;
 mod ports;
 mod process;

@@ -4,6 +4,7 @@
 
 use harness::wire::Answer;
 use harness::{Edge, Part, Signal, eventually};
+use kit::testing::PrivatePostgres;
 use serde_json::json;
 
 /// The route of the development edge, and the same with the legacy backend in front.
@@ -91,7 +92,22 @@ fn sign_in(edge: &Edge) -> String {
 
 #[test]
 fn activity_moves_and_no_client_sees_a_difference() {
-    let mut edge = Edge::shipped("dev").replace(ROUTE, MOVING).start();
+    moves(None);
+}
+
+#[test]
+fn activity_moves_to_postgresql_and_no_client_sees_a_difference() {
+    let postgres = PrivatePostgres::start();
+    moves(Some(&postgres.url()));
+}
+
+fn moves(database: Option<&str>) {
+    let edge = Edge::shipped("dev").replace(ROUTE, MOVING);
+    let mut edge = match database {
+        Some(url) => edge.variable("DATABASE_URL", url),
+        None => edge,
+    }
+    .start();
     let token = sign_in(&edge);
     let ask = |edge: &Edge, (method, target, body): &(&str, &str, &str)| {
         let request = edge.request(method, target).token(&token);

@@ -7,6 +7,7 @@ use clock::{Clock as _, SystemClock};
 use harness::wire::{Answer, Request};
 use harness::{Edge, Port, Process, eventually, program, repository};
 use identity::assertion::Signer;
+use kit::testing::PrivatePostgres;
 
 /// A request: method, target, header lines, body.
 type Exchange = (&'static str, String, &'static [(&'static str, &'static str)], String);
@@ -221,7 +222,7 @@ struct Both {
 }
 
 impl Both {
-    fn start() -> Self {
+    fn start(database: Option<&str>) -> Self {
         let library = Port::lease();
         let backend = format!("backends:\n  library: {{ address: \"{}\" }}\n", library.address());
         let edge = Edge::dev()
@@ -233,6 +234,7 @@ impl Both {
             .start();
         let mut command = Command::new(program("library"));
         command.current_dir(repository()).env_remove("DATABASE_URL");
+        command.envs(database.map(|url| ("DATABASE_URL", url)));
         command.env("CUTOVER_HOME", edge.home()).env("LIBRARY_ADDRESS", library.address().to_string());
         command.env("LIBRARY_SEED", "services/library/seed/dev.yaml").env("LIBRARY_SURFACE", "older");
         let process = Process::start("library", &mut command, &edge.home().join("logs/library.log"));
@@ -289,7 +291,17 @@ fn compare(exchanges: &[Exchange], legacy: &[String], library: &[String]) {
 
 #[test]
 fn the_library_answers_as_the_legacy_sample_directly() {
-    let both = Both::start();
+    answers_directly(None);
+}
+
+#[test]
+fn the_library_answers_as_the_legacy_sample_on_postgresql() {
+    let postgres = PrivatePostgres::start();
+    answers_directly(Some(&postgres.url()));
+}
+
+fn answers_directly(database: Option<&str>) {
+    let both = Both::start(database);
     let (legacy, library) = (both.edge.address("LEGACY_ADDRESS"), both.library.address());
     // The sample takes a caller without `x-madome-public-access` for an internal one.
     let send = |address, exchange: &Exchange| {
@@ -311,7 +323,7 @@ fn the_library_answers_as_the_legacy_sample_directly() {
 
 #[test]
 fn the_library_answers_as_the_legacy_sample_through_the_edge() {
-    let both = Both::start();
+    let both = Both::start(None);
     let edge = &both.edge;
     let token = sign_in(edge);
     let mut exchanges = exchanges();
