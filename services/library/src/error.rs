@@ -12,6 +12,8 @@ use sea_orm::DbErr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::people::Unknown;
+
 /// The content type of a refusal by the framework.
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -48,6 +50,9 @@ pub enum Error {
     /// The users service could not be called.
     #[error("the users service failed")]
     People(#[source] CallFailed),
+    /// The users service did not say what the caller dislikes.
+    #[error("the caller's dislikes are not known")]
+    Dislikes(#[source] Unknown),
     /// What people are told could not be stored.
     #[error("the news of a book cannot be stored")]
     Outbox(#[source] OutboxError),
@@ -84,8 +89,8 @@ impl IntoResponse for Error {
             Self::NotFound(what) => (StatusCode::NOT_FOUND, "Not found resource", what.into()),
             Self::Taken => (StatusCode::CONFLICT, "Already exists resource", "Already exists book".into()),
             Self::Invalid(why) => (StatusCode::BAD_REQUEST, "Invalid payload", why),
-            Self::People(_) => {
-                tracing::warn!(error = %answer::Chain(&self), "people's dislikes are not known");
+            Self::People(_) | Self::Dislikes(_) => {
+                tracing::warn!(error = %answer::Chain(&self), "a request needs the users service");
                 return text(StatusCode::SERVICE_UNAVAILABLE, answer::UNAVAILABLE_TEXT);
             }
             Self::Store(_) | Self::Outbox(_) => {

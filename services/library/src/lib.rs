@@ -31,7 +31,7 @@ use kit::caller::Words;
 use kit::generation::Surface;
 use kit::peer::Peer;
 use kit::startup::{About, HeaderCase, Service, StartError};
-
+use prometheus::Registry;
 use tokio::sync::watch;
 
 use crate::books::Books;
@@ -82,13 +82,16 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
     let news = News { outbox: outbox.clone(), announced: settings.surface.into() };
     let books = Books::new(database.clone(), Arc::clone(&clock), news);
     let peer = Peer::new(&settings.base, ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
-    let people = People::new(peer);
+    let counts = Registry::new();
+    let metrics = cache::Metrics::new(&counts)
+        .map_err(|error| StartError::File(format!("the counts of the cache cannot be listed: {error}")))?;
+    let people = People::new(peer, settings.redis.as_ref(), metrics);
     if let Some(path) = &settings.seed {
         seed::apply(path, &books).await?;
     }
     tell(Worker::new(database.clone(), &outbox, Telling { books: books.clone(), people: people.clone() }));
     tokio::spawn(events::outbox::keep_house(database, clock));
-    Ok(routes::router(books, people, gate, settings.surface, settings.files.into()))
+    Ok(routes::router(books, people, gate, settings.surface, settings.files.into(), counts))
 }
 
 /// Runs `worker` until the runtime ends, at any moment: what it has not recorded, the next one does again.

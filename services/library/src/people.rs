@@ -1,8 +1,13 @@
 //! People, at the users service, which is called through the edge's listener for services.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache::{Bounds, Cache, InvalidKey, Key, Kind, LoadError, Metrics};
 use http::{Method, StatusCode};
-use kit::SubjectId;
 use kit::peer::{CallFailed, Peer};
+use kit::{SubjectId, VerifiedTenant};
+use redis_connection::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::book::Tag;
@@ -11,8 +16,21 @@ use crate::book::Tag;
 /// 160 KiB, and the tags of real books a few.
 const MAX_TAG_BYTES: usize = 48 * 1024;
 
+/// What people dislike. A person who turns the pages of a list has them read once; a new dislike is seen after ten seconds at
+/// most, five in Redis and five in memory. The users service does not announce changes of dislikes.
+static DISLIKES: Kind = Kind {
+    name: "dislikes",
+    memory: Duration::from_secs(5),
+    shared: Duration::from_secs(5),
+    missing: Duration::from_secs(5),
+};
+
+/// The most people whose dislikes are in memory: a thousand of the longest tags take 200 KB, so 20 MB of the 64 MiB that the
+/// service may have.
+const MAX_PEOPLE: u64 = 100;
+
 /// What a person dislikes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dislikes {
     /// Ids of books.
     pub books: Vec<i32>,
@@ -20,9 +38,23 @@ pub struct Dislikes {
     pub tags: Vec<(String, String)>,
 }
 
+/// What a person dislikes is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum Unknown {
+    /// The cache has no key for the person.
+    #[error(transparent)]
+    Key(#[from] InvalidKey),
+    /// The users service could not be called. The error is shared by the requests that waited for the same call.
+    #[error(transparent)]
+    Call(#[from] Arc<LoadError<CallFailed>>),
+}
+
 /// The users service.
 #[derive(Clone, Debug)]
-pub struct People(Peer);
+pub struct People {
+    peer: Peer,
+    dislikes: Cache<Dislikes>,
+}
 
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -31,23 +63,25 @@ enum Announcement<'a> {
 }
 
 impl People {
-    /// Calls the users service as `peer`.
+    /// Calls the users service as `peer`. With `redis`, replicas share what people dislike. It needs a tokio runtime.
     #[must_use]
-    pub const fn new(peer: Peer) -> Self {
-        Self(peer)
+    pub fn new(peer: Peer, redis: Option<&Address>, metrics: Metrics) -> Self {
+        let bounds = Bounds { values: MAX_PEOPLE, ..Bounds::default() };
+        Self { peer, dislikes: Cache::new("dislikes", bounds, redis, metrics) }
     }
 
-    /// Returns what `person` dislikes, at most the newest thousand books and tags. A person whom the users service does not
-    /// have dislikes nothing.
+    /// Returns what `person` dislikes, at most the newest thousand books and tags, as it was at most ten seconds ago. A person
+    /// whom the users service does not have dislikes nothing.
     ///
     /// # Errors
-    /// [`CallFailed`].
-    pub async fn dislikes(&self, person: SubjectId) -> Result<Dislikes, CallFailed> {
-        let reply = self.0.get(&format!("/_/users/{person}/dislikes")).await?;
-        if reply.status == StatusCode::NOT_FOUND {
-            return Ok(Dislikes::default());
-        }
-        reply.json()
+    /// [`Unknown`]. It is not kept: the next request calls again.
+    pub async fn dislikes(&self, tenant: VerifiedTenant, person: SubjectId) -> Result<Dislikes, Unknown> {
+        let key = Key::new(&tenant.id().into(), &DISLIKES, &person.to_string())?;
+        let read = async {
+            let reply = self.peer.get(&format!("/_/users/{person}/dislikes")).await?;
+            if reply.status == StatusCode::NOT_FOUND { Ok(None) } else { reply.json().map(Some) }
+        };
+        Ok(self.dislikes.get(&key, read).await?.unwrap_or_default())
     }
 
     /// Announces a book to the people who like one of its tags. A repetition tells each person once.
@@ -87,7 +121,7 @@ impl People {
         body: Option<&impl Serialize>,
         expected: StatusCode,
     ) -> Result<(), CallFailed> {
-        let reply = self.0.call(method, target, body).await?;
+        let reply = self.peer.call(method, target, body).await?;
         if reply.status == expected { Ok(()) } else { Err(CallFailed::Status(reply.status)) }
     }
 }

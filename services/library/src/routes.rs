@@ -35,6 +35,8 @@
 //! | `POST /_/books/by-tags` | 200 books of each tag |
 //! | `POST /_/command` | 200 whether a book or a tag exists |
 //!
+//! Prometheus reads `GET /metrics`: the counts of the cache ([`crate::people`]).
+//!
 //! On both surfaces `GET /open-graph/books/{id}` and `GET /open-graph/books/tags/{kind}/{name}` are pages for previews of
 //! links ([`preview`]). Every other path needs a person: 401 comes before 404. For errors see [`crate::error`].
 
@@ -58,10 +60,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
 use http::header::ALLOW;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use kit::generation::Surface;
 use kit::openapi::Documents;
-use kit::{Gate, Person, SessionExpiry};
+use kit::{Gate, Person, SessionExpiry, answer};
+use prometheus::{Registry, TextEncoder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -77,6 +80,8 @@ struct App {
     gate: Gate,
     /// The address of the file host, without a slash at its end.
     files: Arc<str>,
+    /// What `/metrics` shows.
+    counts: Registry,
 }
 
 impl FromRef<App> for Gate {
@@ -146,9 +151,16 @@ const POWERED_BY: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-powered-by"), HeaderValue::from_static("Koa"));
 
 /// Builds the routes with their layers, ready to be served.
-pub fn router(books: Books, people: People, gate: Gate, surface: Surface, files: Arc<str>) -> Router {
+pub fn router(
+    books: Books,
+    people: People,
+    gate: Gate,
+    surface: Surface,
+    files: Arc<str>,
+    counts: Registry,
+) -> Router {
     let probed = books.clone();
-    let app = App { books, people, gate: gate.clone(), files };
+    let app = App { books, people, gate: gate.clone(), files, counts };
     let mut routes = Router::new().fallback(|| async { Error::NoSuchPath });
     match surface {
         Surface::Older => {
@@ -171,6 +183,8 @@ pub fn router(books: Books, people: People, gate: Gate, surface: Surface, files:
         .fold(previews, |previews, path| previews.route(path, get(preview::other)));
     // Added after the layers, because neither a robot nor a service is a person.
     let routes = routes.merge(previews).merge(Router::from(for_services()));
+    // For a scraper that reaches the service itself: the edge closes the path.
+    let routes = routes.route("/metrics", get(metrics));
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let books = probed.clone();
         Box::pin(async move { books.reachable().await })
@@ -182,6 +196,14 @@ pub fn router(books: Books, people: People, gate: Gate, surface: Surface, files:
             Router::new().fallback_service(served).layer(middleware::map_request(path::canonical))
         }
         Surface::Later => served,
+    }
+}
+
+/// Returns the counts of the cache, for Prometheus.
+async fn metrics(State(app): State<App>) -> Response {
+    match TextEncoder::new().encode_to_string(&app.counts.gather()) {
+        Ok(text) => answer::text(StatusCode::OK, text),
+        Err(error) => answer::internal(&error),
     }
 }
 

@@ -7,6 +7,7 @@ use kit::base::Base;
 use kit::generation::Surface;
 use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
+use redis_connection::Address;
 
 /// The address to listen on.
 pub const LIBRARY_ADDRESS: Variable = Variable {
@@ -41,6 +42,14 @@ pub const LIBRARY_SURFACE: Variable = Variable {
     secret: false,
 };
 
+/// The Redis that replicas share.
+pub const REDIS_URL: Variable = Variable {
+    name: "REDIS_URL",
+    default: None,
+    help: "Redis in which replicas share for five seconds what people dislike (docs/stores.md); unset means memory alone",
+    secret: true,
+};
+
 /// All variables, for `--help`.
 pub const VARIABLES: &[Variable] = &[
     LIBRARY_ADDRESS,
@@ -48,6 +57,7 @@ pub const VARIABLES: &[Variable] = &[
     LIBRARY_SEED,
     LIBRARY_SURFACE,
     SERVICE_EDGE_URL,
+    REDIS_URL,
     CUTOVER_HOME,
     DATABASE_URL,
     EDGE_NAME,
@@ -69,6 +79,8 @@ pub struct Settings {
     pub surface: Surface,
     /// The edge's listener for services, without a slash at its end.
     pub service_edge_url: String,
+    /// The Redis that replicas share. Its `Debug` shows neither host nor password.
+    pub redis: Option<Address>,
 }
 
 impl Settings {
@@ -84,6 +96,7 @@ impl Settings {
             seed: reader.optional(&LIBRARY_SEED).map(PathBuf::from),
             surface: reader.parsed(&LIBRARY_SURFACE).unwrap_or_default(),
             service_edge_url: service_edge_url(&mut reader),
+            redis: reader.parsed_by(&REDIS_URL, |url| Address::parse(url).map_err(|e| e.to_string())),
         };
         reader.finish(settings)
     }

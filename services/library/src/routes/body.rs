@@ -82,6 +82,7 @@ pub(super) fn batch(headers: &HeaderMap, bytes: &[u8]) -> Result<Vec<NewBook>, E
             | Error::NotJson
             | Error::People(_)
             | Error::Outbox(_)
+            | Error::Dislikes(_)
             | Error::Store(_) => error,
         })
     };

@@ -341,7 +341,7 @@ pub(super) async fn renew(
 /// Returns what a list leaves out for `person`: with `exclude-dislikes`, what they dislike at this moment.
 async fn disliked(app: &App, person: &kit::Member, query: &Query) -> Result<Dislikes, Error> {
     if query.flag("exclude-dislikes")?.unwrap_or(false) {
-        app.people.dislikes(person.subject).await.map_err(Error::People)
+        app.people.dislikes(person.tenant, person.subject).await.map_err(Error::Dislikes)
     } else {
         Ok(Dislikes::default())
     }

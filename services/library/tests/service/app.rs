@@ -79,6 +79,7 @@ pub(crate) fn settings(home: Home, database_url: Option<String>, surface: Surfac
         surface,
         // Nothing listens there: tests with a users service set another one.
         service_edge_url: "http://127.0.0.1:9".to_owned(),
+        redis: None,
     }
 }
 
@@ -155,6 +156,12 @@ impl TestApp {
 
     pub(crate) fn identity(&self, role: Role) -> String {
         self.edge.person(&person(DEMO, SESSION, role), "library")
+    }
+
+    /// Reads `path` as another person.
+    pub(crate) async fn get_as(&self, subject: &str, path: &str) -> Answer {
+        let identity = self.edge.person(&person(subject, SESSION, Role::NORMAL), "library");
+        self.send(Request::get(path).header("x-madome-identity", identity).body(Body::empty()).unwrap()).await.1
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> (http::HeaderMap, Answer) {

@@ -161,19 +161,39 @@ async fn lists_leave_out_what_the_caller_dislikes(database_url: Option<String>) 
     assert_eq!(app.get(&format!("/books?sort-by=id-desc&{without}")).await.ids(), expected);
     assert_eq!(app.get(&format!("/books/search?q=sample&sort-by=id-desc&{without}")).await.ids(), expected);
     assert_eq!(app.get(&format!("/books?tags[]=series-some-series&{without}")).await.body, "[]");
-    assert_eq!(users.calls()[0], format!("GET /_/users/{DEMO}/dislikes"));
+    let read = format!("GET /_/users/{DEMO}/dislikes");
+    assert!(users.calls().iter().all(|call| *call == read), "{:?}", users.calls());
     assert_eq!(app.get("/books?exclude-dislikes=no").await.status, 400);
     // A thousand dislikes of each are what the users service gives at most.
     let many: Vec<_> = (0..1000).map(|n| json!(["misc", format!("tag {n}")])).collect();
     let books: Vec<_> = (100..1100).collect();
     users.0.lock().dislikes = json!({ "books": books, "tags": many });
-    assert_eq!(app.get(&format!("/books?{without}")).await.ids().len(), 40);
+    // Requests of one person at once share one call, and the service counts it.
+    let calls = users.calls().len();
+    let tag = format!("/books?tags[]=series-some-series&{without}");
+    let list = format!("/books?{without}");
+    let again = "00000000-0000-7000-8000-0000000000b0";
+    let all = tokio::join!(
+        app.get_as(again, &list),
+        app.get_as(again, &tag),
+        app.get_as(again, &list),
+        app.get_as(again, &tag)
+    );
+    assert_eq!([&all.0, &all.1, &all.2, &all.3].map(|answer| answer.status), [200; 4]);
+    assert!(users.calls().len() < calls + 4, "{:?}", users.calls());
+    let counts = app.get("/metrics").await.body;
+    assert!(counts.contains(r#"cache_reads_total{cache="dislikes",tier="source"}"#), "{counts}");
+    let other = |number: u8| format!("00000000-0000-7000-8000-0000000000{number:02}");
+    assert_eq!(app.get_as(&other(1), &list).await.ids().len(), 40, "dislikes of another person");
     // A person whom the users service does not have dislikes nothing; one that is away cannot say.
     users.set(Some(StatusCode::NOT_FOUND));
-    assert_eq!(app.get(&format!("/books?{without}")).await.ids().len(), 40);
+    assert_eq!(app.get_as(&other(2), &list).await.ids().len(), 40);
     users.set(Some(StatusCode::INTERNAL_SERVER_ERROR));
-    assert_eq!(app.get(&format!("/books?{without}")).await, Answer::text(503, "Service unavailable"));
-    assert_eq!(app.get("/books?exclude-dislikes=false&per-page=100").await.ids().len(), 40);
+    assert_eq!(app.get_as(&other(3), &list).await, Answer::text(503, "Service unavailable"));
+    assert_eq!(app.get_as(&other(3), "/books?exclude-dislikes=false&per-page=100").await.ids().len(), 40);
+    // A failure is not kept.
+    users.set(None);
+    assert_eq!(app.get_as(&other(3), &list).await.ids().len(), 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]

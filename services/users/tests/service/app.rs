@@ -105,6 +105,7 @@ impl TestApp {
             seed: Some(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../library/seed/dev.yaml")),
             surface: Surface::Later,
             service_edge_url: "http://127.0.0.1:9".to_owned(),
+            redis: None,
         };
         let library = library::router(library, Arc::new(clock.clone())).await.unwrap();
         let backends = vec![("/_/books", "library", library.clone()), ("/_/command", "library", library)];

@@ -71,6 +71,8 @@ services:
         base: base(),
         seed: None,
         surface: Surface::Older,
+        service_edge_url: "http://127.0.0.1:9".to_owned(),
+        redis: None,
     };
     let books = library::router(books, Arc::new(clock.clone())).await.unwrap();
     let book = get(&books, "/books/7", &me("library")).await;
