@@ -161,7 +161,9 @@ impl TestApp {
     /// Reads `path` as another person.
     pub(crate) async fn get_as(&self, subject: &str, path: &str) -> Answer {
         let identity = self.edge.person(&person(subject, SESSION, Role::NORMAL), "library");
-        self.send(Request::get(path).header("x-madome-identity", identity).body(Body::empty()).unwrap()).await.1
+        self.send(Request::get(path).header("x-madome-identity", identity).body(Body::empty()).unwrap())
+            .await
+            .1
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> (http::HeaderMap, Answer) {
