@@ -37,6 +37,7 @@ fn workplace(edge: &Edge) -> tempfile::TempDir {
     for old in ["OLD.yaml", "main.yaml"] {
         std::fs::copy(edge.file(), place.path().join(old)).expect("a copy can be made");
     }
+    std::fs::copy(repository().join("Cargo.toml"), place.path().join("Cargo.toml")).expect("so");
     std::fs::write(place.path().join("token"), edge.mint().good(2)).expect("it is writable");
     std::fs::write(place.path().join("sync.json"), "{}").expect("it is writable");
     std::fs::write(place.path().join("partner.secret"), format!("{}\n", "c2VjcmV0".repeat(6))).expect("so");

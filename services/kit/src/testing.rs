@@ -29,7 +29,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 
 use crate::settings::Home;
 
-pub use documents::{assert_written, operations};
+pub use documents::{assert_documented, assert_written, operations};
 pub use listener::ServiceListener;
 pub use plain::{as_the_edge, tenant_in};
 pub use postgres::PrivatePostgres;

@@ -55,6 +55,8 @@ pub enum Command {
     Sign(crate::sign::Arguments),
     /// Write a small edge file to go on with.
     Init(crate::init::Arguments),
+    /// Write the crate of a new service into a checkout of this repository, and print what the edge file needs.
+    NewService(crate::new_service::Arguments),
     /// Turn existing routes (OpenAPI, nginx, Kong) into an edge file, and say what could not be translated.
     Import(crate::import::Arguments),
     /// Print what an edge file may say, as JSON Schema for editors or as a page.

@@ -44,6 +44,7 @@ pub mod import;
 pub mod init;
 pub mod keys;
 pub mod lint;
+pub mod new_service;
 pub mod out;
 pub mod plan;
 pub mod ramp;

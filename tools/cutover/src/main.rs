@@ -6,16 +6,23 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
 use cutover::{
-    agreement, answers, apikey, certs, contract, explain, import, init, keys, lint, out, plan, ramp, render,
-    revoke, run, schema, set, shadow, sign, status,
+    agreement, answers, apikey, certs, contract, explain, import, init, keys, lint, new_service, out, plan,
+    ramp, render, revoke, run, schema, set, shadow, sign, status,
 };
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     let command = Cli::parse().command;
     // The rendered configuration holds no secret, and an Envoy that runs as another user has to read it. An edge file and
-    // recorded exchanges are for all who work on them.
-    if !matches!(command, Command::Render(_) | Command::Init(_) | Command::Import(_) | Command::Contract(_)) {
+    // recorded exchanges are for all who work on them, and so is a new crate.
+    if !matches!(
+        command,
+        Command::Render(_)
+            | Command::Init(_)
+            | Command::Import(_)
+            | Command::Contract(_)
+            | Command::NewService(_)
+    ) {
         secret_file::restrict_new_files();
     }
     let code = match command {
@@ -37,6 +44,7 @@ fn main() -> ExitCode {
         Command::Ramp(arguments) => ramp::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
+        Command::NewService(arguments) => new_service::main(&arguments),
         Command::Init(arguments) => init::main(&arguments, &environment),
         Command::Import(arguments) => import::main(&arguments, &environment),
     };

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::{OpenApi, RefOr};
 
 use crate::openapi::{Documents, yaml};
 
@@ -52,4 +53,55 @@ pub fn operations(document: &OpenApi) -> Vec<(&'static str, String)> {
         found.extend(documented.map(|(method, _)| (method, path.clone())));
     }
     found
+}
+
+/// Checks an answer against `documents`: where the document promises a content type for the status, the answer has one of the
+/// promised; where it promises none for a success, the answer has none. `path` is the path of the request, without its query.
+///
+/// # Panics
+/// If the answer has another content type.
+pub fn assert_documented(
+    documents: &Documents,
+    (method, path): (&str, &str),
+    status: u16,
+    content_type: Option<&str>,
+) {
+    let operation = [&documents.public, &documents.internal].into_iter().find_map(|document| {
+        let items = document.paths.paths.iter().filter(|(template, _)| is_of(template, path));
+        // A name in a template is more exact than a parameter at its place.
+        let (_, item) = items.min_by_key(|(template, _)| template.matches('{').count())?;
+        operation(item, method)
+    });
+    let response = operation.and_then(|operation| operation.responses.responses.get(&status.to_string()));
+    let Some(RefOr::T(response)) = response else { return };
+    let promised: Vec<&str> = response.content.keys().map(String::as_str).collect();
+    let is_kept = match content_type {
+        Some(written) => promised.contains(&written) || (promised.is_empty() && status >= 300),
+        None => promised.is_empty(),
+    };
+    assert!(
+        is_kept,
+        "{method} {path}: {status} has {content_type:?}, and the document promises {promised:?}"
+    );
+}
+
+/// Whether `path` is one of `template`, such as `/books/{id}`.
+fn is_of(template: &str, path: &str) -> bool {
+    let (wanted, given): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
+    wanted.len() == given.len()
+        && wanted.iter().zip(&given).all(|(wanted, given)| match wanted.split_once('{') {
+            Some((before, _)) => given.len() > before.len() && given.starts_with(before),
+            None => wanted == given,
+        })
+}
+
+fn operation<'d>(item: &'d PathItem, method: &str) -> Option<&'d Operation> {
+    match method {
+        "GET" => item.get.as_ref(),
+        "PUT" => item.put.as_ref(),
+        "POST" => item.post.as_ref(),
+        "PATCH" => item.patch.as_ref(),
+        "DELETE" => item.delete.as_ref(),
+        _ => None,
+    }
 }
