@@ -48,6 +48,9 @@ fn description(body: &Body, first_different: Option<usize>) -> Vec<u8> {
         Body::Digest { length, sha256 } => (*length, *sha256),
     };
     let digest: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let at = first_different.map(|at| format!(", first different at {at}")).unwrap_or_default();
+    // Counted from one, as reports count lines, columns and bytes.
+    let at = first_different
+        .map(|at| format!(", first different at byte {}", at.saturating_add(1)))
+        .unwrap_or_default();
     format!("{length} bytes, sha256 {digest}{at}").into_bytes()
 }
