@@ -7,6 +7,8 @@
 
 #[path = "hostile/inputs.rs"]
 mod inputs;
+#[path = "hostile/older.rs"]
+mod older;
 #[path = "hostile/stage.rs"]
 mod stage;
 
@@ -18,7 +20,7 @@ use harness::{is_thorough, repository};
 use inputs::{Hostile, MARK};
 use kit::testing::PrivatePostgres;
 use serde_json::Value;
-use stage::{As, Stage};
+use stage::{As, Stage, Surface};
 
 /// The services with a database.
 const SERVICES: [&str; 5] = ["users", "library", "auth", "notifications", "tenants"];
@@ -53,7 +55,7 @@ fn caller_of(operation: &Operation) -> As {
     })
 }
 
-fn ways() -> Vec<Way> {
+fn later_ways() -> Vec<Way> {
     let mut all = Vec::new();
     for service in SERVICES {
         for operation in document(service, "public") {
@@ -129,14 +131,32 @@ fn essence(answer: &Answer) -> Option<(u16, String)> {
 
 #[test]
 fn hostile_input_gets_a_refusal_and_the_same_one_on_both_databases() {
-    let ways: Vec<(Way, Vec<Hostile>)> = ways().into_iter().enumerate().map(with_inputs).collect();
-    let count = |is_direct: bool| ways.iter().filter(|(way, _)| way.is_direct == is_direct).count();
+    let ways = later_ways();
+    let count = |is_direct: bool| ways.iter().filter(|way| way.is_direct == is_direct).count();
     assert!(count(true) >= 60 && count(false) >= 38, "{} and {} operations", count(true), count(false));
 
+    try_on_both(Surface::Later, ways);
+}
+
+#[test]
+fn the_older_surface_refuses_hostile_input_alike_on_both_databases() {
+    let ways = older::operations().into_iter().flat_map(|(service, operation)| {
+        [true, false].map(|is_direct| Way {
+            service,
+            operation: operation.clone(),
+            caller: As::Person,
+            is_direct,
+        })
+    });
+    try_on_both(Surface::Older, ways.collect());
+}
+
+fn try_on_both(surface: Surface, ways: Vec<Way>) {
+    let ways: Vec<(Way, Vec<Hostile>)> = ways.into_iter().enumerate().map(with_inputs).collect();
     let postgres = PrivatePostgres::start();
     let url = postgres.url();
     let run = |database: Option<&str>| {
-        let stage = Stage::start(database);
+        let stage = Stage::start(surface, database);
         let outcomes: Vec<_> = ways.iter().map(|(way, inputs)| way.send(&stage, inputs)).collect();
         (outcomes, SERVICES.map(|service| stage.log(service)))
     };

@@ -24,15 +24,33 @@ pub(crate) enum As {
     Service(&'static str),
 }
 
+/// What the services show to clients.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Surface {
+    /// What the shipped development edge has: the legacy backend's.
+    Older,
+    /// What the OpenAPI documents describe.
+    Later,
+}
+
 pub(crate) struct Stage {
     pub(crate) edge: Edge,
     signer: Signer,
     beside: Vec<(&'static str, Port, Process)>,
 }
 
+impl Surface {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Older => "older",
+            Self::Later => "later",
+        }
+    }
+}
+
 impl Stage {
     /// Starts all of it, on PostgreSQL with a `database`.
-    pub(crate) fn start(database: Option<&str>) -> Self {
+    pub(crate) fn start(surface: Surface, database: Option<&str>) -> Self {
         let often = "rate: 100000, seconds: 1, burst: 100000";
         // The limits of the edge would answer most requests otherwise. A busy machine can miss the deadline of a decision, which
         // is a 503.
@@ -42,8 +60,8 @@ impl Stage {
             .replace("rate: 60, seconds: 60, burst: 120", often)
             .replace("rate: 300, seconds: 60, burst: 600", often)
             .replace(KEYS, &format!("{KEYS}{TENANTS}"))
-            .variable("LIBRARY_SURFACE", "later")
-            .variable("USERS_ACTIVITY_SURFACE", "later");
+            .variable("LIBRARY_SURFACE", surface.name())
+            .variable("USERS_ACTIVITY_SURFACE", surface.name());
         if let Some(url) = database {
             edge = edge.variable("DATABASE_URL", url);
         }
