@@ -323,7 +323,17 @@ fn answers_directly(database: Option<&str>) {
 
 #[test]
 fn the_library_answers_as_the_legacy_sample_through_the_edge() {
-    let both = Both::start(None);
+    answers_through_the_edge(None);
+}
+
+#[test]
+fn the_library_answers_as_the_legacy_sample_through_the_edge_on_postgresql() {
+    let postgres = PrivatePostgres::start();
+    answers_through_the_edge(Some(&postgres.url()));
+}
+
+fn answers_through_the_edge(database: Option<&str>) {
+    let both = Both::start(database);
     let edge = &both.edge;
     let token = sign_in(edge);
     let mut exchanges = exchanges();
