@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use kit::PlatformService;
 use kit::answer;
 use kit::body::Body;
-use kit::openapi::{Unauthenticated, Unavailable};
+use kit::openapi::{TooLarge, Unauthenticated, Unavailable};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,7 +18,7 @@ use super::view::{self, Later, Pair};
 use super::{App, body};
 use crate::book::{Book, Tag};
 use crate::books::{Filter, Page, Put, Renewed, Sort, Way};
-use crate::error::{Error, Refusal, json};
+use crate::error::{Error, json};
 
 /// The content type of answers.
 const JSON: &str = "application/json; charset=utf-8";
@@ -219,11 +219,10 @@ pub(super) async fn renew(
     put, path = "/_/books", operation_id = "putBooks", tag = "library", security(("service" = [])),
     request_body = Batch,
     responses(
-        (status = 200, description = "Every book is written.", body = Written),
-        (status = 400, description = "A book is not valid; nothing is written.", body = Refusal),
-        (status = 401, description = "The caller has no valid identity.", body = String),
-        (status = 404, description = "The caller is not a service of the platform.", body = String),
-        Unavailable,
+        (status = 200, description = "Every book is written.", body = Written, content_type = JSON),
+        InvalidBook, Unauthenticated,
+        (status = 404, description = "The caller is not a service of the platform."),
+        TooLarge, Broken, Unavailable,
     ),
 )]
 pub(super) async fn put(

@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use clock::ManualClock;
 use http::Request;
 use kit::base::Base;
-use kit::testing::{START, TestEdge, TestHome, as_the_edge};
+use kit::testing::{START, TestEdge, TestHome, as_the_edge, assert_documented};
 use notifications::settings::{SesSettings, Settings};
 use notifications::work::Work;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
@@ -86,6 +86,9 @@ impl TestApp {
         let request = as_the_edge(request.body(Body::from(body.to_owned())).unwrap());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
+        let content_type = response.headers().get("content-type").map(|value| value.to_str().unwrap());
+        let path = target.split('?').next().unwrap_or_default();
+        assert_documented(&notifications::routes::documents(), (method, path), status, content_type);
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
     }

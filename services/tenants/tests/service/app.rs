@@ -11,7 +11,7 @@ use events::bus::Topology;
 use http::{HeaderMap, Request, StatusCode};
 use kit::base::Base;
 use kit::settings::Home;
-use kit::testing::{PrivatePostgres, START, TestEdge, TestHome, Wire, as_the_edge};
+use kit::testing::{PrivatePostgres, START, TestEdge, TestHome, Wire, as_the_edge, assert_documented};
 use serde_json::{Value, json};
 use tenants::Running;
 use tenants::settings::Settings;
@@ -169,6 +169,8 @@ impl TestApp {
         let response = self.running.router.clone().oneshot(as_the_edge(request)).await.unwrap();
         let content_type = response.headers().get("content-type").map(|v| v.to_str().unwrap().to_owned());
         let status = response.status().as_u16();
+        let path = path.split('?').next().unwrap_or_default();
+        assert_documented(&tenants::routes::documents(), (method, path), status, content_type.as_deref());
         let body = to_bytes(response.into_body(), 1_000_000).await.unwrap();
         Answer { status, content_type, body: String::from_utf8(body.to_vec()).unwrap() }
     }
