@@ -1,8 +1,7 @@
 //! Hostile input for every operation of every service, at the service itself and through the edge: each request has an answer,
 //! the answer is never a failure of the server, and it is the same on SQLite and on PostgreSQL.
 //!
-//! The requests are made of the OpenAPI documents, so an operation cannot be forgotten. `services/sync` has documents, too; its
-//! programs sign every byte, and `sync.rs` sends it hostile requests with a signature.
+//! The requests are made of the OpenAPI documents, so an operation cannot be forgotten.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "hostile/inputs.rs"]
@@ -24,6 +23,9 @@ use stage::{As, Stage, Surface};
 
 /// The services with a database.
 const SERVICES: [&str; 5] = ["users", "library", "auth", "notifications", "tenants"];
+
+/// Its programs sign every byte: `sync.rs` sends it hostile requests with a signature.
+const BY_ITS_OWN_TEST: &str = "sync";
 
 /// How many findings a failed test prints.
 const MAX_SHOWN: usize = 40;
@@ -186,4 +188,16 @@ fn try_on_both(surface: Surface, ways: Vec<Way>) {
         let _ = writeln!(report, "{finding}\n");
     }
     assert!(findings.is_empty(), "{report}\n{sqlite_log:#?}\n{postgres_log:#?}");
+}
+
+#[test]
+fn every_service_with_documents_gets_hostile_input() {
+    let all = std::fs::read_dir(repository().join("services")).expect("the services are there");
+    let mut missing: Vec<String> = all
+        .map(|entry| entry.expect("the directory is readable").path())
+        .filter(|service| service.join("openapi").exists())
+        .filter_map(|service| Some(service.file_name()?.to_string_lossy().into_owned()))
+        .collect();
+    missing.retain(|name| name != BY_ITS_OWN_TEST && !SERVICES.contains(&name.as_str()));
+    assert!(missing.is_empty(), "add {missing:?} to SERVICES");
 }
