@@ -110,7 +110,8 @@ fn ports() -> Vec<Port> {
     NAMES.iter().map(|_| Port::lease()).collect()
 }
 
-/// Runs the printed commands; the last answer begins with `status`.
+/// Runs the printed commands; the last answer begins with `status`. The person's lists, which the users service makes of the
+/// library's books, are there, too.
 fn sign_in_as_printed(up: &Up, status: &str) {
     let paste: String = up
         .printed
@@ -120,10 +121,16 @@ fn sign_in_as_printed(up: &Up, status: &str) {
         .take_while(|line| !line.starts_with("Ctrl-C"))
         .map(|line| format!("{line}\n"))
         .collect();
+    let last = paste.trim_end().lines().last().unwrap_or_default();
+    let like = last.replace("/users/@me", "/users/@me/likes");
+    let json = "-H 'Content-Type: application/json' -d '{\"kind\":\"book\",\"book_id\":3}'";
+    let paste = format!("{paste}\n{like} {json}\n{like}\n");
     let pasted = Command::new("bash").arg("-c").arg(&paste).output().expect("bash runs");
     let said = String::from_utf8_lossy(&pasted.stdout);
     let complaints = String::from_utf8_lossy(&pasted.stderr);
-    assert!(said.contains(status) && said.contains("demo@example.com"), "{paste}\n{said}\n{complaints}");
+    let shown = format!("{paste}\n{said}\n{complaints}");
+    assert!(said.contains(status) && said.contains("demo@example.com"), "{shown}");
+    assert!(said.contains("\"book_id\":3") && said.contains("\"title\":\"Sample book 3\""), "{shown}");
 }
 
 #[test]
