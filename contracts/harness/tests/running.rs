@@ -265,6 +265,55 @@ fn the_edge_of_deliveries_runs_with_the_key_of_a_program() {
     all_gone(&ports);
 }
 
+#[test]
+fn the_edge_of_tenants_runs_and_its_operator_creates_and_suspends_one() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (ports, further) = (ports(), [Port::lease(), Port::lease(), Port::lease()]);
+    let mut command = command(home.path(), &ports);
+    command.env("EDGE_FILE", "envoy/edges/tenants.yaml");
+    for (name, port) in
+        ["TENANTS_ADDRESS", "TENANTS_GRPC_ADDRESS", "NOTIFICATIONS_ADDRESS"].iter().zip(&further)
+    {
+        command.env(name, port.address().to_string());
+    }
+    let mut up = up(&mut command);
+    let pasted: String = up
+        .printed
+        .lines()
+        .skip_while(|line| !line.starts_with("Create the tenant"))
+        .filter(|line| line.starts_with("  "))
+        .take_while(|line| !line.contains("Their requests"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let shell = |script: &str| {
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", script])
+            .current_dir(repository())
+            .output()
+            .expect("bash runs");
+        assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("answers are text")
+    };
+    let created = shell(&pasted);
+    assert!(created.contains("\"standing\":\"active\""), "{pasted}\n{created}");
+    let suspend =
+        pasted.replace("/_/tenants -H", "/_/tenants/00000000-0000-7000-8000-000000000001/suspend -H");
+    let suspended =
+        shell(&suspend.replace(r#"{"id":"00000000-0000-7000-8000-000000000001","name":"Demo"}"#, "{}"));
+    assert!(suspended.contains("\"standing\":\"suspended\""), "{suspended}");
+    // The notifications service takes a message of an operator, and no message of a client.
+    let message = r#"{"idempotencyKey":"one","message":{"tenantId":"t-1","mail":{"to":"a@example.com","subject":"s","text":"t"}}}"#;
+    let send = pasted
+        .replace("/_/tenants -H", "/_/notifications/messages -o /dev/null -w '%{http_code}' -H")
+        .replace(r#"{"id":"00000000-0000-7000-8000-000000000001","name":"Demo"}"#, message);
+    assert_eq!(shell(&send), "202");
+    let closed = Request::new(ports[0].address(), "POST", "/_/notifications/messages").body(message).send();
+    assert_eq!(closed.status, 404);
+    signal(up.child.id(), "-INT");
+    assert!(up.child.wait().expect("it ends").success());
+    all_gone(&ports);
+}
+
 /// As with `make run | head -1`: the reader of its output is gone before there is any.
 #[test]
 fn a_run_whose_output_has_no_reader_stays_up() {

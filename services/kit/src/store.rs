@@ -90,6 +90,8 @@ async fn open_file(file: &Path) -> Result<DatabaseConnection, StoreError> {
     options
         .max_connections(SQLITE_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A file does not go away as a server does; the test costs each query a turn of the connection's thread.
+        .test_before_acquire(false)
         // Statements contain addresses and digests. The handler of the request logs failures.
         .sqlx_logging(false);
     let path = file.to_owned();

@@ -10,7 +10,7 @@ use harness::{Edge, Part};
 use serde_json::{Map, Value, json};
 
 use crate::leases;
-use crate::load::steady::{self, Ask, Plan};
+use crate::load::steady::{self, Ask, Plan, Steady};
 use crate::load::{Measured, Protocol, measure, wrk};
 use crate::progress::Progress;
 use crate::results::{Finding, median, rounded};
@@ -35,7 +35,10 @@ const MIXED: [&str; 5] =
 /// People of the crowd, each with a session and a connection.
 const PEOPLE: u32 = 10_000;
 
-/// Requests in progress at once, of the figure "500 concurrent".
+/// The person who signs in. The sample has this person alone, because it searches its people one by one.
+const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
+
+/// People at once, of the figure "500 concurrent".
 const CONCURRENT: u32 = 500;
 
 /// Measures the services against the sample, and a crowd of people at the services.
@@ -47,8 +50,17 @@ pub(crate) fn services(
     progress.say(&format!("starting the services with {PEOPLE} people, and the legacy sample"));
     let people = directory.join("people.json");
     std::fs::write(&people, crowd()).expect("the directory is writable");
-    let mut new = Stand::start(true, &people, &directory.join("sessions-new"));
-    let mut legacy = Stand::start(false, &people, &directory.join("sessions-legacy"));
+    let one = directory.join("legacy-people.json");
+    std::fs::write(
+        &one,
+        json!([{ "id": DEMO, "email": "demo@example.com", "name": "demo", "role": 0,
+        "created_at": "2022-01-31T17:12:00Z", "updated_at": "2022-01-31T17:12:00Z" }])
+        .to_string(),
+    )
+    .expect("the directory is writable");
+    let people = [("USERS_SEED", people.as_path()), ("LEGACY_PEOPLE", one.as_path())];
+    let mut new = Stand::start(true, people, &directory.join("sessions-new"));
+    let mut legacy = Stand::start(false, people, &directory.join("sessions-legacy"));
     let mut said =
         vec!["the services behind the edge, against the legacy sample behind the same edge:".to_owned()];
     let mut figures = Map::new();
@@ -64,13 +76,16 @@ pub(crate) fn services(
             .collect();
         let of = |figure: fn(&(Measured, Measured)) -> f64| median(pairs.iter().map(figure).collect());
         let (ratio, rate, before) = (of(|(l, n)| n.rate / l.rate), of(|(_, n)| n.rate), of(|(l, _)| l.rate));
-        let many = new.concurrent(path, duration);
+        let many = new.concurrent(path, rate / 2.0, duration);
+        let full = new.saturated(path, duration);
         said.push(format!(
-            "  GET {path}: {ratio:.1} × ({rate:.0} requests/s, the sample {before:.0}); {CONCURRENT} concurrent: p95 {many:.1} ms"
+            "  GET {path}: {ratio:.1} × ({rate:.0} requests/s, the sample {before:.0})\n    {CONCURRENT} people at once, {:.0} \
+             requests/s: p95 {:.1} ms; each with the next request at once: p95 {full:.1} ms",
+            many.rate, many.p95_ms
         ));
         figures.insert(
             key.to_owned(),
-            json!({ "ratio": rounded(ratio), "rate": rounded(rate), "legacy_rate": rounded(before), "p95_ms_500": rounded(many) }),
+            json!({ "ratio": rounded(ratio), "rate": rounded(rate), "legacy_rate": rounded(before), "p95_ms_500": rounded(many.p95_ms), "p95_ms_saturated": rounded(full) }),
         );
     }
     drop(legacy);
@@ -92,7 +107,7 @@ struct Stand {
 }
 
 impl Stand {
-    fn start(moved: bool, people: &Path, sessions: &Path) -> Self {
+    fn start(moved: bool, people: [(&str, &Path); 2], sessions: &Path) -> Self {
         let file = harness::repository().join("envoy/edges/dev.yaml");
         let text = std::fs::read_to_string(file).expect("the edge file is readable");
         let mut edited = leases::with_leases(&text);
@@ -111,8 +126,10 @@ impl Stand {
         let edge = Edge::shipped("dev")
             .replace(&text, &edited)
             .variable("CUTOVER_GUARD", &Form::Native.guard().display().to_string())
-            .variable("LEGACY_WIRE", "0")
-            .variable("USERS_SEED", &people.display().to_string())
+            .variable("LEGACY_WIRE", "0");
+        let edge = people
+            .into_iter()
+            .fold(edge, |edge, (variable, file)| edge.variable(variable, &file.display().to_string()))
             .start();
         let token = sign_in(&edge);
         Self { edge, sessions: Sessions::of(vec![token], sessions.to_owned()) }
@@ -122,8 +139,16 @@ impl Stand {
         measure(target_of(&mut self.edge), Protocol::H1, path, &self.sessions, duration)
     }
 
-    /// The 95th percentile in milliseconds while [`CONCURRENT`] requests are always in progress.
-    fn concurrent(&self, path: &str, duration: Duration) -> f64 {
+    /// [`CONCURRENT`] people over as many connections, together at `rate`.
+    fn concurrent(&self, path: &str, rate: f64, duration: Duration) -> Steady {
+        let (address, token) = (self.edge.public(), self.sessions.first().to_owned());
+        let asks = vec![Ask { path: path.to_owned(), token }];
+        steady::run(&Plan { address, asks, rate, duration, connections: CONCURRENT })
+    }
+
+    /// The 95th percentile in milliseconds while [`CONCURRENT`] requests are always in progress: then it is the time that the
+    /// machine takes for as many requests, whatever their order.
+    fn saturated(&self, path: &str, duration: Duration) -> f64 {
         wrk::run_with(CONCURRENT, "http", self.edge.public(), path, &self.sessions, duration).p95_ms
     }
 
@@ -165,6 +190,7 @@ impl Stand {
             seen.p95_ms,
             seen.p99_ms,
         );
+        let said = if seen.faults.is_empty() { said } else { format!("{said}; {:?}", seen.faults) };
         let figures = json!({
             "people": PEOPLE, "requests": seen.requests, "requests_per_second": rounded(seen.rate), "errors": rounded(errors),
             "p50_ms": rounded(seen.p50_ms), "p95_ms": rounded(seen.p95_ms), "p99_ms": rounded(seen.p99_ms),
@@ -176,7 +202,7 @@ impl Stand {
 /// The people of the crowd and the one who signs in, as the users service reads them at its start.
 fn crowd() -> String {
     let mut text = format!(
-        "{{\"people\":[{{\"id\":\"00000000-0000-7000-8000-0000000000a0\",\"name\":\"Demo\",\"handle\":\"demo\",\"email\":\"demo@example.com\",\"role\":0,\"tenant\":\"{DEMO_TENANT}\"}}"
+        "{{\"people\":[{{\"id\":\"{DEMO}\",\"name\":\"Demo\",\"handle\":\"demo\",\"email\":\"demo@example.com\",\"role\":0,\"tenant\":\"{DEMO_TENANT}\"}}"
     );
     for number in 0..PEOPLE {
         let _ = write!(

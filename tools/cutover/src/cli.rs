@@ -53,6 +53,8 @@ pub enum Command {
     Ramp(crate::ramp::Arguments),
     /// Sign one request (RFC 9421) and print its headers, one on each line, as `curl -H @FILE` reads them.
     Sign(crate::sign::Arguments),
+    /// Print the header with which a service introduces itself on the listener for services, as `curl -H @FILE` reads it.
+    Introduce(crate::introduce::Arguments),
     /// Write a small edge file to go on with.
     Init(crate::init::Arguments),
     /// Write the crate of a new service into a checkout of this repository, and print what the edge file needs.

@@ -16,6 +16,8 @@
 //! | `service-token.jwks.json` | its public half | the authorizer |
 //! | `tenants.pem` | Ed25519, introduces `services/tenants` on the service listener | `services/tenants` |
 //! | `tenants.jwks.json` | its public half | the authorizer |
+//! | `admin.pem` | Ed25519, introduces operators on the service listener | `cutover introduce admin` |
+//! | `admin.jwks.json` | its public half | the authorizer |
 //!
 //! A removed private key is replaced by a new one, and the earlier public keys stay published beside the new one. A
 //! program signs with the key that it read at its start, and its signatures stay valid until it is restarted.
@@ -53,7 +55,7 @@ pub struct Arguments {
 const OLDER_KEYS: usize = 2;
 
 /// The key pairs of an edge: file name and algorithm.
-const PAIRS: [(&str, Algorithm); 8] = [
+const PAIRS: [(&str, Algorithm); 9] = [
     ("session", Algorithm::ES256),
     ("identity", Algorithm::EdDSA),
     ("auth", Algorithm::EdDSA),
@@ -62,6 +64,7 @@ const PAIRS: [(&str, Algorithm); 8] = [
     ("service-token", Algorithm::EdDSA),
     ("tenants", Algorithm::EdDSA),
     ("sync", Algorithm::EdDSA),
+    ("admin", Algorithm::EdDSA),
 ];
 
 /// Why keys could not be made.

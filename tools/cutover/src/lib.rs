@@ -18,6 +18,7 @@
 //! * [`set`]: changes a route's shares in the edge file itself.
 //! * [`shadow`]: shows what the comparator found.
 //! * [`sign`]: signs one request.
+//! * [`introduce`]: introduces a service, for an operator's call of another one.
 //! * [`schema`]: prints what an edge file may say.
 //! * [`init`]: writes a first edge file.
 //! * [`import`]: turns the routes of another program into an edge file.
@@ -42,6 +43,7 @@ pub mod explain;
 pub mod home;
 pub mod import;
 pub mod init;
+pub mod introduce;
 pub mod keys;
 pub mod lint;
 pub mod new_service;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
 use cutover::{
-    agreement, answers, apikey, certs, contract, explain, import, init, keys, lint, new_service, out, plan,
-    ramp, render, revoke, run, schema, set, shadow, sign, status,
+    agreement, answers, apikey, certs, contract, explain, import, init, introduce, keys, lint, new_service,
+    out, plan, ramp, render, revoke, run, schema, set, shadow, sign, status,
 };
 
 fn main() -> ExitCode {
@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status::main(&arguments, &environment),
         Command::Ramp(arguments) => ramp::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
+        Command::Introduce(arguments) => introduce::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::NewService(arguments) => new_service::main(&arguments),
         Command::Init(arguments) => init::main(&arguments, &environment),

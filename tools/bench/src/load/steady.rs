@@ -5,7 +5,7 @@
 //! the loader sent late counts from its sending, so that the loader's own sleep does not show. One thread does all of it:
 //! with a thread for each connection, the measurement would include how threads wait for each other.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -47,6 +47,8 @@ pub(crate) struct Steady {
     pub(crate) requests: usize,
     /// Connections that could not be opened, and requests without a 200.
     pub(crate) errors: usize,
+    /// The same by what happened: a status, or the error of the connection.
+    pub(crate) faults: BTreeMap<String, usize>,
     /// Median, milliseconds.
     pub(crate) p50_ms: f64,
     /// 95th percentile, milliseconds.
@@ -76,6 +78,7 @@ pub(crate) fn run(plan: &Plan) -> Steady {
         rate,
         requests: loader.latencies.len() + loader.errors,
         errors: loader.errors,
+        faults: loader.faults,
         p50_ms: percentile(&loader.latencies, 0.50),
         p95_ms: percentile(&loader.latencies, 0.95),
         p99_ms: percentile(&loader.latencies, 0.99),
@@ -101,6 +104,7 @@ struct Loader {
     free: VecDeque<usize>,
     latencies: Vec<f64>,
     errors: usize,
+    faults: BTreeMap<String, usize>,
 }
 
 impl Loader {
@@ -121,6 +125,7 @@ impl Loader {
             free: VecDeque::new(),
             latencies: Vec::new(),
             errors: 0,
+            faults: BTreeMap::new(),
         };
         for at in 0..usize::try_from(plan.connections).unwrap_or_default() {
             loader.connections.push(None);
@@ -136,11 +141,19 @@ impl Loader {
             epoll::add(&self.epoll, &stream, data, epoll::EventFlags::IN)?;
             Ok(Connection { stream, answer: Vec::new(), from: None })
         });
-        self.errors += usize::from(opened.is_err());
-        if let (Ok(connection), Some(slot)) = (opened, self.connections.get_mut(at)) {
-            *slot = Some(connection);
-            self.free.push_back(at);
+        match (opened, self.connections.get_mut(at)) {
+            (Ok(connection), Some(slot)) => {
+                *slot = Some(connection);
+                self.free.push_back(at);
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => self.fault(format!("connect: {}", error.kind())),
         }
+    }
+
+    fn fault(&mut self, what: String) {
+        self.errors += 1;
+        *self.faults.entry(what).or_default() += 1;
     }
 
     /// The first requests, which do not count: their cost is not measured.
@@ -181,7 +194,9 @@ impl Loader {
         while self.on_the_way() > 0 && Instant::now() < until {
             self.receive(A_WHILE);
         }
-        self.errors += self.on_the_way();
+        for _ in 0..self.on_the_way() {
+            self.fault(format!("no answer within {PATIENCE:?}"));
+        }
     }
 
     fn on_the_way(&self) -> usize {
@@ -195,8 +210,8 @@ impl Loader {
         let Some(request) = self.requests.get(self.sent % self.requests.len().max(1)) else { return };
         self.sent += 1;
         connection.from = Some(from);
-        if connection.stream.write_all(request).is_err() {
-            self.failed(at);
+        if let Err(error) = connection.stream.write_all(request) {
+            self.failed(at, format!("send: {}", error.kind()));
         }
     }
 
@@ -217,14 +232,15 @@ impl Loader {
                         self.free.push_back(at);
                     }
                 }
-                Ok(Some(_)) | Err(_) => self.failed(at),
+                Ok(Some(status)) => self.failed(at, status.to_string()),
+                Err(error) => self.failed(at, format!("receive: {}", error.kind())),
             }
         }
     }
 
     /// The request has no good answer, or the peer closed the connection.
-    fn failed(&mut self, at: usize) {
-        self.errors += 1;
+    fn failed(&mut self, at: usize, what: String) {
+        self.fault(what);
         self.free.retain(|free| *free != at);
         if let Some(slot) = self.connections.get_mut(at) {
             *slot = None;
