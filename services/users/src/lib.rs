@@ -23,10 +23,15 @@ pub mod tenants;
 
 use std::sync::Arc;
 
+use broker_connection::Address;
 use clock::{Clock, SystemClock};
+use events::bus::{Handler, Subscription, Topology};
+use events::{Bus, Exchange};
 use kit::caller::Words;
 use kit::peer::Peer;
 use kit::startup::{About, HeaderCase, Service, StartError};
+use sea_orm::DatabaseConnection;
+use tokio::sync::watch;
 
 use crate::account::Accounts;
 use crate::activity::Activity;
@@ -77,6 +82,7 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
     check_rule(&settings)?;
     let peer = Peer::new(&settings.base, ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
     let activity = Activity::new(database.clone(), Arc::clone(&clock));
+    listen(settings.broker, settings.topology, &database, &clock);
     let accounts = Accounts::new(database, clock).with_rule(settings.tenant_rule);
     if let Some(path) = &settings.seed {
         seed::apply(path, &accounts).await?;
@@ -99,4 +105,25 @@ fn check_rule(settings: &Settings) -> Result<(), StartError> {
             listing.display()
         ))),
     }
+}
+
+/// Handles the events of other services until the runtime ends. Without a broker none arrives: the others run in processes of
+/// their own.
+fn listen(
+    broker: Option<Address>,
+    topology: Topology,
+    database: &DatabaseConnection,
+    clock: &Arc<dyn Clock>,
+) {
+    let (Some(broker), Ok(gone)) = (broker, activity::devices::GONE.parse()) else { return };
+    let bus = Bus::open(Some(broker), topology, ABOUT.name);
+    let subscription =
+        Subscription { consumer: ABOUT.name.to_owned(), exchange: Exchange::Events, patterns: vec![gone] };
+    let handler =
+        Handler { handle: activity::devices::Gone, database: database.clone(), clock: Arc::clone(clock) };
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        bus.consume(subscription, handler, stopped).await;
+        drop(stop);
+    });
 }

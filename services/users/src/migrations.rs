@@ -29,6 +29,7 @@ impl MigratorTrait for Steps {
             Box::new(NormalNames),
             Box::new(activity::Tables),
             Box::new(removals::Removals),
+            Box::new(events::tables::Handled),
         ]
     }
 

@@ -3,10 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use broker_connection::Address;
+use events::bus::Topology;
 use kit::base::Base;
 use kit::generation::Surface;
 use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
-use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
+use kit::settings::{
+    AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader, Variable,
+};
 
 use crate::tenants::rule::Rule;
 
@@ -60,6 +64,8 @@ pub const VARIABLES: &[Variable] = &[
     USERS_ACTIVITY_SURFACE,
     SERVICE_EDGE_URL,
     USERS_TENANT_RULE,
+    AMQP_URL,
+    EVENTS_PREFIX,
     CUTOVER_HOME,
     DATABASE_URL,
     EDGE_NAME,
@@ -83,6 +89,10 @@ pub struct Settings {
     pub service_edge_url: String,
     /// The tenants of people who have none when they are read.
     pub tenant_rule: Option<Rule>,
+    /// The broker of events. Its `Debug` shows no password.
+    pub broker: Option<Address>,
+    /// The names at the broker.
+    pub topology: Topology,
 }
 
 impl Settings {
@@ -100,6 +110,8 @@ impl Settings {
             activity_surface: reader.parsed(&USERS_ACTIVITY_SURFACE).unwrap_or(surface),
             service_edge_url: service_edge_url(&mut reader),
             tenant_rule: reader.parsed(&USERS_TENANT_RULE),
+            broker: reader.parsed_by(&AMQP_URL, |url| Address::parse(url).map_err(|error| error.to_string())),
+            topology: reader.parsed(&EVENTS_PREFIX).unwrap_or_default(),
         };
         reader.finish(settings)
     }

@@ -1,8 +1,10 @@
 //! The devices of people, to which push messages go.
 
-use sea_orm::ConnectionTrait as _;
-use sea_orm::Order;
+use events::Envelope;
+use events::handled::{Handle, NotHandled};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Order};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Activity, row_id};
@@ -17,6 +19,28 @@ const MAX_DEVICES: u64 = 20;
 
 /// Tokens that were not renewed for this long are not used, as in the legacy backend: the app is gone.
 const LIFE: time::Duration = time::Duration::days(30);
+
+/// The type of the event that a push token is not valid any more. The notifications service announces it.
+pub const GONE: &str = "notifications.device.gone";
+
+/// Removes the tokens of devices that are gone, so that no message is sent to them.
+#[derive(Clone, Copy, Debug)]
+pub struct Gone;
+
+impl Handle for Gone {
+    async fn handle(&self, effect: &DatabaseTransaction, event: &Envelope) -> Result<(), NotHandled> {
+        // PostgreSQL refuses a statement with a NUL in a text.
+        let token = event.data.get("device").and_then(Value::as_str).filter(|token| !token.contains('\0'));
+        let Some(token) = token else {
+            return Err(NotHandled::Refused("`data.device` is not a push token".to_owned()));
+        };
+        // The provider gives a token to one installation of the app, so it names one device, of any person.
+        let remove =
+            Query::delete().from_table("fcm_token").and_where(Expr::col("fcm_token").eq(token)).take();
+        effect.execute(&remove).await?;
+        Ok(())
+    }
+}
 
 impl Activity {
     /// Stores the push token of a device. Without `device` the token itself names it.

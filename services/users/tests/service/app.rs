@@ -62,6 +62,8 @@ pub(crate) fn settings(home: Home, database_url: Option<String>) -> Settings {
         // Nothing listens there: tests with a library set another one.
         service_edge_url: "http://127.0.0.1:9".to_owned(),
         tenant_rule: None,
+        broker: None,
+        topology: events::bus::Topology::default(),
     }
 }
 
