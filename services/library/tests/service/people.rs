@@ -106,7 +106,6 @@ async fn people_hear_of_releases_and_renewals(database_url: Option<String>) {
     assert!(app.get("/books/39").await.body.contains("\"legacy\":true"));
     assert_eq!(app.service("PATCH", "/_/books/1/99999").await, Answer::no_book());
     assert_eq!(app.service("PATCH", "/_/books/0/1").await.status, 400);
-    assert_eq!(app.call(Role::BOT, "PATCH /_/books/38/1000", "").await.status, 404, "no service");
 }
 
 #[tokio::test(flavor = "multi_thread")]
