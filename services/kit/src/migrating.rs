@@ -41,10 +41,11 @@ const TABLE: &str = "SET LOCAL lock_timeout = '5s'";
 /// # Errors
 /// [`StoreError::Migration`]. On PostgreSQL nothing has changed then.
 pub async fn up<S: MigratorTrait>(database: &DatabaseConnection) -> Result<(), StoreError> {
-    let applied = match database.get_database_backend() {
-        DbBackend::Postgres => up_within_limits::<S>(database).await,
+    let applied = if database.get_database_backend() == DbBackend::Postgres {
+        up_within_limits::<S>(database).await
+    } else {
         // SQLite has no limit for a statement; another writer of the file is waited for as in every request.
-        _ => S::up(database, None).await,
+        S::up(database, None).await
     };
     applied.map_err(StoreError::Migration)
 }
