@@ -56,6 +56,8 @@ services:
         // Nothing listens there, and nothing that is asked here needs the library.
         service_edge_url: "http://127.0.0.1:9".to_owned(),
         tenant_rule: None,
+        broker: None,
+        topology: Default::default(),
     };
     let people = users::router(people, Arc::new(clock.clone())).await.unwrap();
     let found = get(&people, "/_/users/p5@example.com", &services).await;
