@@ -1,6 +1,6 @@
 //! The tenants service behind an edge: a change of a tenant reaches every authorizer by push, and the edge goes on with what it
 //! knows while the service is gone.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -30,11 +30,10 @@ impl MigrationName for Limits {
 #[async_trait::async_trait]
 impl MigrationTrait for Limits {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let limits = match manager.get_database_backend() {
-            DbBackend::Postgres => {
-                "current_setting('statement_timeout') || ' ' || current_setting('lock_timeout')"
-            }
-            _ => "'none'",
+        let limits = if manager.get_database_backend() == DbBackend::Postgres {
+            "current_setting('statement_timeout') || ' ' || current_setting('lock_timeout')"
+        } else {
+            "'none'"
         };
         let create = format!("CREATE TABLE limits AS SELECT {limits} AS value");
         manager.get_connection().execute_unprepared(&create).await.map(drop)
