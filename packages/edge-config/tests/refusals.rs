@@ -35,12 +35,13 @@ fn words_come_from_the_route_the_host_or_the_edge() {
     // The routes of the host name different answers, so it has those of the edge.
     assert_eq!(plain.answers_of_host("service").body_of(403), "Permission denied");
     // All of them name the same, and none of them takes every path.
-    let of_users = |methods: &str| {
-        let of_library = format!("methods: {methods}, policy: catalogue, to: library, answers: library }}");
-        (of_library.replace("answers: library", "answers: users"), of_library)
-    };
-    let [(lookup, old_lookup), (command, old_command)] = ["[GET, POST]", "[POST]"].map(of_users);
-    let alike = dev_with(&[(&old_lookup, &lookup), (&old_command, &command)]).unwrap();
+    let of_library =
+        ["[GET, POST], policy: catalogue", "[POST], policy: catalogue", "[PATCH], policy: book-renewal"]
+            .map(|piece| format!("methods: {piece}, to: library, answers: library }}"));
+    let of_users = of_library.clone().map(|route| route.replace("answers: library", "answers: users"));
+    let edits: Vec<(&str, &str)> =
+        of_library.iter().zip(&of_users).map(|(old, new)| (old.as_str(), new.as_str())).collect();
+    let alike = dev_with(&edits).unwrap();
     assert_eq!(alike.answers_of_host("service").body_of(403), "Permission Denied");
     assert_eq!(plain.answers_by_default().body_of(431), "Request header fields too large");
     assert_eq!(plain.answers["library"].too_many_requests.body, r#"{"message":"Too many requests"}"#);

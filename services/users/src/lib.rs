@@ -22,9 +22,10 @@ pub mod settings;
 pub mod tenants;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use broker_connection::Address;
-use clock::{Clock, SystemClock};
+use clock::{Clock, SystemClock, UnixTime};
 use events::bus::{Handler, Subscription, Topology};
 use events::{Bus, Exchange};
 use kit::caller::Words;
@@ -126,4 +127,25 @@ fn listen(
         bus.consume(subscription, handler, stopped).await;
         drop(stop);
     });
+    tokio::spawn(forget_handled(database.clone(), Arc::clone(clock)));
+}
+
+/// How often marks of handled events are deleted. They are harmless; an hour keeps a deletion small.
+const HOUSEKEEPING: Duration = Duration::from_hours(1);
+
+/// How long a mark stays: longer than any queue or outbox keeps an event ([`events::handled::purge`]).
+const MARKS_STAY: Duration = Duration::from_hours(30 * 24);
+
+/// The most marks of one deletion, which locks them.
+const MAX_DELETED: u32 = 10_000;
+
+/// Deletes old marks of handled events until the runtime ends.
+async fn forget_handled(database: DatabaseConnection, clock: Arc<dyn Clock>) {
+    loop {
+        tokio::time::sleep(HOUSEKEEPING).await;
+        let before = UnixTime::from_seconds(clock.now().seconds().saturating_sub(MARKS_STAY.as_secs()));
+        if let Err(error) = events::handled::purge(&database, before, MAX_DELETED).await {
+            tracing::warn!(%error, "cannot delete marks of handled events");
+        }
+    }
 }

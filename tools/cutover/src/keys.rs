@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn the_keys_fit_their_readers_and_are_made_once() {
         let home = tempfile::tempdir().unwrap();
-        assert_eq!(make_missing(home.path()).unwrap().len(), 16);
+        assert_eq!(make_missing(home.path()).unwrap().len(), 2 * PAIRS.len());
         assert!(make_missing(home.path()).unwrap().is_empty());
 
         let signer = Signer::from_file("dev", &home.path().join("identity.pem")).unwrap();
