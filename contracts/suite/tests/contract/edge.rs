@@ -26,6 +26,7 @@ macro_rules! on {
             files => "http/files.hurl",
             internal_paths => "http/internal_paths.hurl",
             library => "http/library.hurl",
+            passkeys => "http/passkeys.hurl",
             public_pages => "http/public_pages.hurl",
             users_me => "http/users_me.hurl",
             without_a_session => "http/without_a_session.hurl",
@@ -42,12 +43,16 @@ pub(crate) mod leased {
     on!(Edge::new(LEASED));
 }
 
-/// What the library answers on its later surface. It is a step that a team takes after the paths have moved.
+/// What the library and the users service answer on their later surfaces. It is a step that a team takes after the paths have
+/// moved.
 pub(crate) mod later {
     use super::{CHECKED, Edge};
 
     scripts! {
-        Edge::with(CHECKED, |edge| edge.variable("LIBRARY_SURFACE", "later"));
+        Edge::with(CHECKED, |edge| {
+            edge.variable("LIBRARY_SURFACE", "later").variable("USERS_ACTIVITY_SURFACE", "later")
+        });
+        later_activity => "http/later/activity.hurl",
         later_books => "http/later/books.hurl",
     }
 }
