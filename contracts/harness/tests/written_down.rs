@@ -146,7 +146,10 @@ fn product_named(repository: &Path) -> Vec<String> {
     while let Some(directory) = below.pop() {
         for entry in std::fs::read_dir(&directory).expect("it can be listed").flatten() {
             let path = entry.path();
-            let skipped = entry.file_name().to_string_lossy().starts_with('.') || path.ends_with("target");
+            // The skeleton is a crate of `services/`, where `cutover new-service` writes it.
+            let skipped = entry.file_name().to_string_lossy().starts_with('.')
+                || path.ends_with("target")
+                || path.ends_with("tools/cutover/skeleton");
             if skipped {
                 continue;
             }
