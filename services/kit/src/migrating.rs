@@ -8,7 +8,7 @@
 //! |---|---|
 //! | one statement of a step | ten minutes |
 //! | waiting for a table that another program uses | five seconds |
-//! | waiting for another process of this service that migrates | ten minutes |
+//! | waiting for another process that migrates this database | ten minutes |
 //!
 //! All steps are one transaction: either all are applied and recorded, or none.
 
