@@ -20,6 +20,8 @@ pub struct Operation {
     pub bodies: Vec<Value>,
     /// The statuses that the document has for it.
     pub statuses: Vec<u16>,
+    /// The address of its own server, with names of variables in braces; `None` for the document's.
+    pub server: Option<String>,
 }
 
 /// A parameter of an operation.
@@ -66,6 +68,7 @@ impl Operation {
 pub fn of(document: &Value) -> Vec<Operation> {
     let mut found = Vec::new();
     for (path, item) in object(document, "paths") {
+        let server = item["servers"][0]["url"].as_str();
         for (method, operation) in item.as_object().into_iter().flatten().filter(|(_, one)| one.is_object()) {
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
@@ -77,6 +80,7 @@ pub fn of(document: &Value) -> Vec<Operation> {
                 body: (!schema.is_null()).then(|| example(document, schema, 0)),
                 bodies: if schema.is_null() { Vec::new() } else { examples(document, schema, 0) },
                 statuses: statuses.iter().filter_map(|(status, _)| status.parse().ok()).collect(),
+                server: server.map(str::to_owned),
             });
         }
     }

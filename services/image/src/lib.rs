@@ -19,24 +19,19 @@ pub mod settings;
 pub mod stub;
 pub mod tree;
 
+pub use settings::ABOUT;
+
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
 use identity::assertion::Verifier;
 use kit::caller::{Gate, Words};
-use kit::startup::{About, HeaderCase, Service, StartError};
+use kit::startup::{HeaderCase, Service, StartError};
 
 use crate::routes::Pictures;
 use crate::settings::{Settings, Source};
 use crate::stub::Stub;
 use crate::tree::Tree;
-
-/// Name and purpose of the service, for its `main`.
-pub const ABOUT: About = About {
-    name: "image",
-    purpose: "Pages of books as pictures: people read and list them, and bots upload them.",
-    variables: settings::VARIABLES,
-};
 
 /// The bodies of the gate's refusals.
 pub const WORDS: Words = Words { unauthenticated: "Unauthenticated", not_found: "" };

@@ -4,6 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use kit::settings::{CUTOVER_HOME, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
+use kit::startup::About;
+
+/// Name and purpose of the service, for its `main`.
+pub const ABOUT: About = About {
+    name: "image",
+    purpose: "Pages of books as pictures: people read and list them, and bots upload them.",
+    variables: VARIABLES,
+};
 
 /// The address to listen on.
 pub const IMAGE_ADDRESS: Variable = Variable {

@@ -8,6 +8,9 @@ use utoipa::openapi::{OpenApi, PathItem, Server};
 /// The public document of a service, below its directory. No other file of it is opened.
 const PUBLIC: &str = "openapi/public.yaml";
 
+/// The address of the API host, in every document: the one from which a client has the document.
+const API_HOST: &str = "/";
+
 /// Reads a document.
 ///
 /// # Errors
@@ -28,7 +31,8 @@ pub fn yaml(document: &OpenApi) -> Result<String, String> {
         .map_err(|error| format!("the document cannot be written as YAML: {error}"))
 }
 
-/// Merges the public documents of the services below `root`, in the order of their names.
+/// Merges the public documents of the services below `root`, in the order of their names. Its server is the API host; a route
+/// of a service whose document names another server keeps that one.
 ///
 /// # Errors
 /// When a document is not valid, two of them say different things under one name, one has an internal path, or an operation
@@ -42,12 +46,14 @@ pub fn merged(root: &Path) -> Result<OpenApi, String> {
         .version("1")
         .license(documents.first().and_then(|(_, document)| document.info.license.clone()))
         .build();
-    let mut here = Server::new("/");
+    let mut here = Server::new(API_HOST);
     here.description = Some("The API host of the edge.".to_owned());
-    whole.servers = Some(vec![here]);
+    let servers = Some(vec![here]);
     // A service without routes for clients would appear as an empty heading.
     let for_clients = documents.into_iter().filter(|(_, document)| !document.paths.paths.is_empty());
-    for (path, document) in for_clients {
+    for (path, mut document) in for_clients {
+        // The routes of a service on another host carry its address.
+        let elsewhere = document.servers.take().filter(|own| own.iter().any(|server| server.url != API_HOST));
         let wrong = |what: String| format!("{}: {what}", path.display());
         for (route, item) in &document.paths.paths {
             if let Some(method) = without_security(item) {
@@ -73,8 +79,12 @@ pub fn merged(root: &Path) -> Result<OpenApi, String> {
                 )));
             }
         }
+        for item in document.paths.paths.values_mut().filter(|item| item.servers.is_none()) {
+            item.servers.clone_from(&elsewhere);
+        }
         whole.merge(document);
     }
+    whole.servers = servers;
     Ok(whole)
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 /// The deepest nesting of schemas that is compared. Deeper ones are in no document that a person reads.
 const MAX_DEPTH: usize = 24;
 
-const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
+const METHODS: [&str; 6] = ["get", "head", "put", "post", "patch", "delete"];
 
 /// Who writes what a schema describes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,11 @@ pub fn narrowings(old: &Value, new: &Value) -> Vec<String> {
         |document: &Value| document.get("paths").and_then(Value::as_object).cloned().unwrap_or_default();
     let newer = paths(new);
     for (path, item) in paths(old) {
+        if let Some(after) = newer.get(&path)
+            && after.get("servers") != item.get("servers")
+        {
+            comparison.found.push(format!("{path}: the address of the server has changed"));
+        }
         for method in METHODS {
             let Some(before) = item.get(method) else { continue };
             let place = format!("{} {path}", method.to_uppercase());

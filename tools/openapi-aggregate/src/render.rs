@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+const METHODS: [&str; 6] = ["get", "head", "post", "put", "patch", "delete"];
 
 const STYLE: &str = "\
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -14,7 +14,7 @@ th, td { border-top: 1px solid #8884; padding: 0.35rem 0.6rem 0.35rem 0; text-al
 details { border: 1px solid #8884; border-radius: 6px; margin: 0.6rem 0; padding: 0.5rem 0.9rem; }
 summary { cursor: pointer; }
 summary b { display: inline-block; min-width: 4.5rem; }
-.get { color: #0a7; } .post { color: #28d; } .put, .patch { color: #c70; } .delete { color: #d33; }
+.get, .head { color: #0a7; } .post { color: #28d; } .put, .patch { color: #c70; } .delete { color: #d33; }
 .muted { opacity: 0.7; }
 nav a { margin-right: 1rem; }";
 
@@ -42,7 +42,7 @@ pub fn page(document: &Value) -> String {
                 let Some(operation) = item.get(method) else { continue };
                 let is_of_tag = operation.get("tags").and_then(Value::as_array);
                 if is_of_tag.is_some_and(|all| all.iter().any(|tag| tag.as_str() == Some(name.as_str()))) {
-                    out += &shown(method, &path, operation);
+                    out += &shown(method, &path, operation, item.pointer("/servers/0"));
                 }
             }
         }
@@ -60,7 +60,7 @@ pub fn page(document: &Value) -> String {
     out
 }
 
-fn shown(method: &str, path: &str, operation: &Value) -> String {
+fn shown(method: &str, path: &str, operation: &Value, server: Option<&Value>) -> String {
     let mut out = format!(
         "<details id=\"{id}\">\n<summary><b class=\"{method}\">{upper}</b> <code>{path}</code> <span class=\"muted\">{about}</span></summary>\n",
         id = escaped(&text(operation.get("operationId"))),
@@ -70,6 +70,9 @@ fn shown(method: &str, path: &str, operation: &Value) -> String {
     );
     if operation.get("description").is_some() {
         out += &format!("<p>{}</p>\n", prose(operation.get("description")));
+    }
+    if let Some(server) = server {
+        out += &format!("<p class=\"muted\">At: {}</p>\n", prose(server.get("description")));
     }
     let schemes: Vec<String> = operation
         .get("security")

@@ -9,7 +9,7 @@ use openapi_aggregate::narrowing::narrowings;
 use openapi_aggregate::{FROZEN, check, merge, page, write};
 use serde_json::{Value, json};
 
-const SERVICES: [&str; 3] = ["auth", "library", "users"];
+const SERVICES: [&str; 4] = ["auth", "image", "library", "users"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -97,6 +97,14 @@ fn an_operation_says_who_may_call_it() {
 }
 
 #[test]
+fn a_route_on_another_host_keeps_its_address() {
+    let merged = serde_json::to_value(merge::merged(&root()).unwrap()).unwrap();
+    let server = |path: &str| &merged["paths"][path]["servers"][0]["url"];
+    assert_eq!(server("/image/library/{book}/{file}"), "https://{host}");
+    assert_eq!((server("/books"), merged["servers"].as_array().unwrap().len()), (&Value::Null, 1));
+}
+
+#[test]
 fn two_services_cannot_say_different_things_under_one_name() {
     let copy = copied();
     edit(copy.path(), "users", "  /users:\n", "  /books:\n");
@@ -164,6 +172,11 @@ fn every_loss_of_a_client_is_found() {
     let schemas = "/components/schemas";
     let cases = [
         (OPERATION.to_owned(), None, "POST /a/{id}: the operation is gone"),
+        (
+            "/paths/~1a~1{id}/servers".to_owned(),
+            Some(json!([{ "url": "https://b.test" }])),
+            "/a/{id}: the address of the server has changed",
+        ),
         (format!("{OPERATION}/security"), Some(json!([{ "other": [] }])), "other credentials"),
         (format!("{OPERATION}/security"), Some(json!([{ "session": [], "other": [] }])), "other credentials"),
         (format!("{OPERATION}/parameters/1"), None, "the parameter `q` (query) is gone"),

@@ -78,5 +78,6 @@ fn of(method: &str, path: &str, query: &[(&str, &str)], bodies: Vec<Value>) -> O
         body: bodies.first().cloned(),
         bodies,
         statuses: Vec::new(),
+        server: None,
     }
 }

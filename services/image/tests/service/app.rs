@@ -102,11 +102,14 @@ impl TestApp {
 
     /// Sends `METHOD /path` as an ordinary person, with `headers`.
     pub(crate) async fn call(&self, line: &str, headers: &[(&str, &str)]) -> Answer {
+        self.call_as(Role::NORMAL, line, headers).await
+    }
+
+    /// The same as a person with `role`.
+    pub(crate) async fn call_as(&self, role: Role, line: &str, headers: &[(&str, &str)]) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("x-madome-identity", self.identity(Role::NORMAL));
+        let mut request =
+            Request::builder().method(method).uri(path).header("x-madome-identity", self.identity(role));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -13,6 +13,7 @@ use crate::openapi::{Documents, yaml};
 /// # Panics
 /// When a file differs, with the command that writes it.
 pub fn assert_written(name: &str, service: &Path, documents: &Documents) {
+    let directory = service.file_name().unwrap_or_default().to_string_lossy();
     for (audience, document) in [("public", &documents.public), ("internal", &documents.internal)] {
         let path = service.join("openapi").join(audience).with_extension("yaml");
         let written = std::fs::read_to_string(&path).unwrap_or_default();
@@ -23,8 +24,8 @@ pub fn assert_written(name: &str, service: &Path, documents: &Documents) {
             let place = written.lines().zip(made.lines()).position(|(one, other)| one != other);
             let line = place.map_or_else(|| "its end".to_owned(), |line| format!("line {}", line + 1));
             panic!(
-                "services/{name}/openapi/{audience}.yaml is not what the routes say, from {line} on; write it with\n    \
-                 cargo run -p {name} -- openapi {audience} > services/{name}/openapi/{audience}.yaml"
+                "services/{directory}/openapi/{audience}.yaml is not what the routes say, from {line} on; write it with\n    \
+                 cargo run -p {name} -- openapi {audience} > services/{directory}/openapi/{audience}.yaml"
             );
         }
         for path in document.paths.paths.keys() {
