@@ -1,8 +1,12 @@
 //! Programs outside deliver books and pictures through the edge, signed and from a listed address.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "hostile/inputs.rs"]
+mod inputs;
+
 mod sync {
     pub(crate) mod program;
+    pub(crate) mod sweep;
 }
 
 use std::net::SocketAddr;
@@ -153,6 +157,7 @@ fn books_are_delivered_in_batches_that_can_be_repeated() {
     let stage = Stage::start(None);
     deliveries(&stage);
     events(&stage);
+    sync::sweep::every_request_is_answered(&stage);
 }
 
 #[test]
@@ -161,6 +166,7 @@ fn books_are_delivered_in_batches_that_can_be_repeated_on_postgresql() {
     let stage = Stage::start(Some(postgres.url()));
     deliveries(&stage);
     events(&stage);
+    sync::sweep::every_request_is_answered(&stage);
 }
 
 #[test]

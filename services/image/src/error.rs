@@ -5,6 +5,7 @@ use std::io;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use kit::answer;
+use kit::disk::PathFault;
 
 use crate::path::InvalidPath;
 
@@ -48,14 +49,11 @@ impl From<InvalidPath> for Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::InvalidFilename];
-        if absent.contains(&error.kind()) {
-            Self::Absent
-        } else if error.kind() == io::ErrorKind::PermissionDenied {
+        match PathFault::of(&error) {
+            Some(PathFault::Absent) => Self::Absent,
             // This includes a link that leads out of the root.
-            Self::Forbidden
-        } else {
-            Self::Disk(error)
+            Some(PathFault::Closed) => Self::Forbidden,
+            None => Self::Disk(error),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! * [`generation`]: the older or the later surface of the API.
 //! * [`cookies`]: reading cookies by the same rule as the edge.
 //! * [`email`]: valid addresses. [`shown`]: the one form of text that other people see.
+//! * [`disk`]: whether a path or the disk caused an error of the system.
 //! * [`migrating`]: the command that brings the tables up to date.
 //! * [`openapi`]: the documents of a service's routes, made from their code.
 //! * [`peer`]: calls of the other services, through the edge.
@@ -22,6 +23,7 @@ pub mod base;
 pub mod body;
 pub mod caller;
 pub mod cookies;
+pub mod disk;
 pub mod email;
 pub mod generation;
 pub mod id;

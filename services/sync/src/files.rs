@@ -15,6 +15,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, OpenOptions};
 use clock::{Clock, UnixTime};
 use futures_util::StreamExt as _;
+use kit::disk::PathFault;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
@@ -114,12 +115,12 @@ impl Files {
     /// Returns how much of `upload` has arrived.
     ///
     /// # Errors
-    /// [`Error::Disk`].
+    /// [`Error::Invalid`] for a path that no file can have, [`Error::Disk`].
     pub async fn received(&self, upload: Upload) -> Result<Received, Error> {
         let inner = Arc::clone(&self.0);
         spawn_blocking(move || {
             let draft = length(&inner.drafts, &upload.draft())?;
-            if draft == 0 && is_published(&inner.root, &upload)? {
+            if draft == 0 && is_published(&inner.root, &upload).map_err(of_place)? {
                 return Ok(Received { bytes: upload.length, is_complete: true });
             }
             Ok(Received { bytes: draft, is_complete: false })
@@ -132,7 +133,7 @@ impl Files {
     ///
     /// # Errors
     /// [`Error::OtherPart`] if the file has fewer bytes so far, [`Error::Digest`] if the whole file is another one,
-    /// [`Error::Busy`], [`Error::Full`], [`Error::Invalid`] for a part that is too long, [`Error::Disk`].
+    /// [`Error::Busy`], [`Error::Full`], [`Error::Invalid`] for a part that is too long and a path that no file can have, [`Error::Disk`].
     pub async fn append(&self, upload: &Upload, offset: u64, body: Body) -> Result<Received, Error> {
         let inner = &*self.0;
         let draft = upload.draft();
@@ -165,7 +166,17 @@ impl Files {
         inner.digests.lock().remove(&claim.1);
         let is_right = digest.finalize().as_slice() == upload.sha256;
         let (all, upload) = (Arc::clone(&self.0), upload.clone());
-        spawn_blocking(move || finish(&all, &file, &upload, is_right)).await.map_err(io::Error::from)??;
+        spawn_blocking(move || {
+            finish(&all, &file, &upload, is_right).or_else(|error| {
+                // No other part makes this path a possible one.
+                if is_of_place(&error) {
+                    all.drafts.remove_file(upload.draft())?;
+                }
+                Err(of_place(error))
+            })
+        })
+        .await
+        .map_err(io::Error::from)??;
         if is_right { Ok(Received { bytes, is_complete: true }) } else { Err(Error::Digest) }
     }
 
@@ -216,6 +227,20 @@ fn remember(inner: &Inner, draft: &str, bytes: u64, digest: Sha256) {
         digests.clear();
     }
     digests.insert(draft.to_owned(), (bytes, digest));
+}
+
+/// Whether something else is in the place of a file: a link that leads out of the directory, a file where a directory is
+/// needed, or the reverse. What is missing there is created, so a missing file is another one.
+fn is_of_place(error: &io::Error) -> bool {
+    error.kind() != ErrorKind::NotFound && PathFault::of(error).is_some()
+}
+
+fn of_place(error: io::Error) -> Error {
+    if is_of_place(&error) {
+        let why = "no file can have this `path`: something else is in its place, or above it";
+        return Error::Invalid(why.to_owned());
+    }
+    error.into()
 }
 
 /// Gives the draft its name, or removes it.

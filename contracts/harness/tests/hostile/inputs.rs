@@ -5,9 +5,6 @@ use std::iter;
 use harness::operations::{Operation, Parameter};
 use serde_json::{Value, json};
 
-/// A mark that a page in HTML must never repeat as it is.
-pub(crate) const MARK: &str = "<i>mark</i>";
-
 /// One request.
 #[derive(Clone, Debug)]
 pub(crate) struct Hostile {

@@ -1,4 +1,4 @@
-//! An edge with every service that has a database, all on the same kind of store.
+//! An edge with every service that has a database, all on the same kind of store, and the file host.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -9,6 +9,8 @@ use harness::{Edge, Port, Process, eventually, program, repository};
 use identity::assertion::Signer;
 use identity::{Caller, Service};
 
+use crate::FILES;
+use crate::files;
 use crate::inputs::Hostile;
 
 const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
@@ -69,7 +71,11 @@ impl Stage {
         let form = identity::Form { tenant: "tenantId".to_owned(), ..identity::Form::default() };
         let key = edge.home().join("keys/identity.pem");
         let signer = Signer::from_file("dev", &key).expect("a key").in_form(form);
-        let beside = [("tenants", "TENANTS"), ("notifications", "NOTIFICATIONS")].map(|(name, prefix)| {
+        // The edge's own image service makes pictures up. This one has a directory, which takes uploads.
+        let pictures = edge.home().join("pictures");
+        files::prepare(&pictures);
+        let beside = [("tenants", "TENANTS"), ("notifications", "NOTIFICATIONS"), (FILES, "IMAGE")];
+        let beside = beside.map(|(name, prefix)| {
             let (port, grpc) = (Port::lease(), Port::lease());
             let mut command = Command::new(program(name));
             command.current_dir(repository()).env("CUTOVER_HOME", edge.home()).env_remove("DATABASE_URL");
@@ -78,8 +84,10 @@ impl Stage {
             }
             command.env(format!("{prefix}_ADDRESS"), port.address().to_string());
             command.env("TENANTS_GRPC_ADDRESS", grpc.address().to_string());
+            command.env("IMAGE_ROOT", &pictures).env_remove("IMAGE_STUB");
             command.envs(database.map(|url| ("DATABASE_URL", url)));
-            let process = Process::start(name, &mut command, &edge.home().join(format!("logs/{name}.log")));
+            let process =
+                Process::start(name, &mut command, &edge.home().join(format!("logs/{name}-beside.log")));
             let ready = Request::new(port.address(), "GET", "/readyz");
             eventually("the service is ready", || ready.try_send().is_ok_and(|answer| answer.status == 200));
             (name, port, process)
@@ -137,14 +145,19 @@ impl Stage {
     }
 
     /// `input` for the edge.
-    pub(crate) fn through_the_edge(&self, token: &str, input: &Hostile) -> Request {
-        with(self.edge.request(&input.method, &input.target).token(token), input)
+    pub(crate) fn through_the_edge(&self, service: &str, token: &str, input: &Hostile) -> Request {
+        let host = if service == FILES { "file.dev-domain.test" } else { "localhost" };
+        with(self.edge.request(&input.method, &input.target).host(host).token(token), input)
     }
 
     /// The log of `service`, for a message.
     pub(crate) fn log(&self, service: &str) -> String {
-        let text = std::fs::read_to_string(self.edge.home().join(format!("logs/{service}.log")));
-        let text = text.unwrap_or_default();
+        let name = if self.beside.iter().any(|(name, ..)| *name == service) {
+            format!("logs/{service}-beside.log")
+        } else {
+            format!("logs/{service}.log")
+        };
+        let text = std::fs::read_to_string(self.edge.home().join(name)).unwrap_or_default();
         let failures = text.lines().filter(|line| line.contains("\"ERROR\""));
         failures.take(5).collect::<Vec<_>>().join("\n")
     }

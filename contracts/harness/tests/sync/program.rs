@@ -141,11 +141,23 @@ impl Stage {
         (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
     }
 
-    /// The title of a book, as the library serves it.
-    pub(crate) fn title(&self, id: u64) -> String {
+    /// What the edge signs about `caller` for `service`.
+    fn identity(&self, caller: identity::Caller, service: &str) -> String {
         let form = identity::Form { tenant: "tenantId".to_owned(), ..identity::Form::default() };
         let key = self.edge.home().join("keys/identity.pem");
         let signer = Signer::from_file("sync", &key).unwrap().in_form(form);
+        signer.sign(&caller, service, SystemClock.now()).unwrap()
+    }
+
+    /// A request for the sync service itself, of the program that the edge has proved.
+    pub(crate) fn direct(&self, method: &str, target: &[u8]) -> Request {
+        let program = identity::Service { name: "crawler".parse().unwrap(), tenant: None };
+        let signed = self.identity(identity::Caller::Service(program), "sync");
+        Request::new(self.service(), method, target).header("x-madome-identity", signed)
+    }
+
+    /// The title of a book, as the library serves it.
+    pub(crate) fn title(&self, id: u64) -> String {
         let person = identity::Person {
             subject: "00000000-0000-7000-8000-0000000000a0".parse().unwrap(),
             tenant: Some(harness::tokens::DEMO_TENANT.parse().unwrap()),
@@ -154,7 +166,7 @@ impl Stage {
             role: Some(identity::Role::NORMAL),
             scopes: Vec::new(),
         };
-        let signed = signer.sign(&identity::Caller::Person(person), "library", SystemClock.now()).unwrap();
+        let signed = self.identity(identity::Caller::Person(person), "library");
         let request = Request::new(self.edge.address("LIBRARY_ADDRESS"), "GET", format!("/books/{id}"))
             .header("x-madome-identity", signed)
             .header("x-tenant-id", harness::tokens::DEMO_TENANT);
@@ -184,6 +196,10 @@ impl Delivery {
 
     pub(crate) fn send(&self) -> Answer {
         self.request.send()
+    }
+
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
     }
 
     pub(crate) fn try_send(&self) -> std::io::Result<Answer> {
