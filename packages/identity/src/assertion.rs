@@ -171,6 +171,30 @@ enum SpeaksFor {
     Itself(ServiceName),
 }
 
+/// A verified assertion: the caller, and when it is valid.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    caller: Caller,
+    /// In seconds since 1970, as in the assertion.
+    issued: u64,
+    /// In seconds since 1970, as in the assertion.
+    expires: u64,
+}
+
+impl Proof {
+    /// The caller, if the assertion is valid at `now`.
+    ///
+    /// # Errors
+    /// [`Rejected::WrongTime`].
+    pub fn at(&self, now: UnixTime) -> Result<&Caller, Rejected> {
+        if is_in_time(self.issued, self.expires, LIFETIME, now) {
+            Ok(&self.caller)
+        } else {
+            Err(Rejected::WrongTime)
+        }
+    }
+}
+
 /// Verifies identities that trusted issuers made for one audience.
 pub struct Verifier {
     audience: String,
@@ -262,6 +286,14 @@ impl Verifier {
     /// # Errors
     /// [`Rejected`] with the first reason found.
     pub fn verify(&self, assertion: &str, now: UnixTime) -> Result<Caller, Rejected> {
+        self.prove(assertion, now).map(|proof| proof.caller)
+    }
+
+    /// The same as a proof, which also tells whether the assertion is valid at a later time.
+    ///
+    /// # Errors
+    /// [`Rejected`] with the first reason found.
+    pub fn prove(&self, assertion: &str, now: UnixTime) -> Result<Proof, Rejected> {
         if assertion.len() > MAX_BYTES {
             return Err(Rejected::Malformed);
         }
@@ -283,14 +315,15 @@ impl Verifier {
         if !is_in_time(claims.iat, claims.exp, LIFETIME, now) {
             return Err(Rejected::WrongTime);
         }
-        let caller = caller(claims)?;
-        match (&trusted.speaks_for, &caller) {
-            (SpeaksFor::Anybody, _) => Ok(caller),
+        let (issued, expires) = (claims.iat, claims.exp);
+        let proof = Proof { caller: caller(claims)?, issued, expires };
+        match (&trusted.speaks_for, &proof.caller) {
+            (SpeaksFor::Anybody, _) => Ok(proof),
             // A service cannot choose the tenant that it acts for: that takes a service token.
             (SpeaksFor::Itself(name), Caller::Service(Service { name: service, tenant: None }))
                 if name == service =>
             {
-                Ok(caller)
+                Ok(proof)
             }
             (SpeaksFor::Itself(_), Caller::Service(_) | Caller::Person(_) | Caller::Client(_)) => {
                 Err(Rejected::WrongClaims)

@@ -10,6 +10,8 @@
 //! none. A proxy between edge and service that changes it, or a program that reads the plain header, would otherwise act for
 //! one tenant while the service acts for another.
 
+mod proofs;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ use serde::Deserialize;
 use crate::id::{Member, NotOurs, SessionId, TenantId};
 use crate::tenant::VerifiedTenant;
 use crate::{answer, cookies};
+use proofs::Proofs;
 
 /// The header with the signed identity, as Madome's edges name it.
 pub const IDENTITY: &str = "x-madome-identity";
@@ -63,14 +66,14 @@ pub struct Words {
 pub struct Gate(Arc<Inner>);
 
 struct Inner {
-    verifier: Verifier,
+    proofs: Proofs,
     clock: Arc<dyn Clock>,
     words: Words,
 }
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").field("verifier", &self.0.verifier).finish_non_exhaustive()
+        f.debug_struct("Gate").field("proofs", &self.0.proofs).finish_non_exhaustive()
     }
 }
 
@@ -82,7 +85,7 @@ impl Gate {
     /// Creates a gate that verifies identities with `verifier` at the time of `clock`.
     #[must_use]
     pub fn new(verifier: Verifier, clock: Arc<dyn Clock>, words: Words) -> Self {
-        Self(Arc::new(Inner { verifier: verifier.reading(form()), clock, words }))
+        Self(Arc::new(Inner { proofs: Proofs::new(verifier.reading(form())), clock, words }))
     }
 
     /// Returns the bodies of the refusals.
@@ -115,7 +118,7 @@ impl Gate {
             return Err(if headers.contains_key(IDENTITY) { Unproved::Twice } else { Unproved::Missing });
         };
         let signed = value.to_str().map_err(|_| Unproved::Rejected(Rejected::Malformed))?;
-        let caller = self.0.verifier.verify(signed, self.0.clock.now()).map_err(Unproved::Rejected)?;
+        let caller = self.0.proofs.caller(signed, self.0.clock.now()).map_err(Unproved::Rejected)?;
         if has_tenant(headers, tenant_of(&caller)) { Ok(caller) } else { Err(Unproved::OtherTenant) }
     }
 }

@@ -115,6 +115,42 @@ fn said(service: &Service) -> String {
 }
 
 #[tokio::test]
+async fn an_identity_that_was_verified_a_moment_ago_is_still_judged() {
+    let f = Fixture::new();
+    let good = f.sign(&Proved::Person(person(SUBJECT, SESSION, Role::NORMAL)), "here");
+    let accepted = (200, SUBJECT.to_owned());
+    let refused = (REFUSED.0, REFUSED.1.to_owned());
+    for _ in 0..3 {
+        assert_eq!(f.ask("/person", &[&good]).await, accepted);
+    }
+    // As another kind, beside another tenant, twice, and with one byte of the claims or of the signature changed.
+    assert_eq!(f.ask("/service", &[&good]).await.0, 404);
+    assert_eq!(f.ask_for("/person", &[&good], &[]).await, refused);
+    assert_eq!(f.ask("/person", &[&good, &good]).await, refused);
+    for at in [good.find('.').unwrap() + 20, good.rfind('.').unwrap() + 20] {
+        let mut bytes = good.clone().into_bytes();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        let altered = String::from_utf8(bytes).unwrap();
+        assert_eq!(f.ask_for("/person", &[&altered], &[TENANT]).await, refused);
+    }
+    // For another service, and from an edge with another key.
+    let elsewhere = f.sign(&Proved::Person(person(SUBJECT, SESSION, Role::NORMAL)), "there");
+    assert_eq!(f.ask("/person", &[&elsewhere]).await, refused);
+    let stranger = Fixture::new().sign(&Proved::Person(person(SUBJECT, SESSION, Role::NORMAL)), "here");
+    assert_eq!(f.ask("/person", &[&stranger]).await, refused);
+    // It ends with its minute and the leeway for clocks, to the second, however often it was used.
+    f.clock.advance_seconds(65);
+    assert_eq!(f.ask("/person", &[&good]).await, accepted);
+    f.clock.advance_seconds(1);
+    assert_eq!(f.ask("/person", &[&good]).await, refused);
+    // A clock that was set back does not make it count before it was signed.
+    f.clock.set(START);
+    assert_eq!(f.ask("/person", &[&good]).await, accepted);
+    f.clock.set(clock::UnixTime::from_seconds(START.seconds() - 6));
+    assert_eq!(f.ask("/person", &[&good]).await, refused);
+}
+
+#[tokio::test]
 async fn each_extractor_accepts_its_own_kind_of_caller_and_no_other() {
     let f = Fixture::new();
     let a_person = f.sign(&Proved::Person(person(SUBJECT, SESSION, Role::NORMAL)), "here");
