@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from legacy import fixtures
-from legacy.exchange import Answer, BadRequest, Request, compact_json, empty, text
+from legacy.exchange import Answer, BadRequest, Request, compact_json, empty, place, text
 from legacy.sessions import (
     ACCESS_COOKIE, REFRESH_COOKIE, Codes, Refused, Sessions, clearing_cookies, unverified)
 
@@ -112,6 +112,7 @@ def _fields(request: Request, *names: str) -> list[str]:
     for name in names:
         value = body.get(name) if isinstance(body, dict) else None
         if not isinstance(value, str):
-            raise BadRequest(f"missing field `{name}`")
+            raw = request.body()
+            raise BadRequest(f"missing field `{name}`{place(raw, raw.rfind(b'}') + 1)}")
         found.append(value)
     return found
