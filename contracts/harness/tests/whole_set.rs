@@ -5,6 +5,8 @@
 //! The services are on their older surfaces, which are those that no client can distinguish from the legacy backend.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "whole_set/pictures.rs"]
+mod pictures;
 #[path = "whole_set/sessions.rs"]
 mod sessions;
 #[path = "whole_set/stage.rs"]

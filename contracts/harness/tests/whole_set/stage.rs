@@ -3,14 +3,16 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
 use harness::tokens::DEMO_TENANT;
 use harness::wire::{Answer, Request};
-use harness::{Edge, Port, Process, SESSION_COOKIE, eventually, program, repository};
+use harness::{Edge, Port, Process, SESSION_COOKIE, program, repository};
 use serde_json::{Value, json};
+
+use crate::pictures;
 
 /// A tenant that the shipped edge does not have.
 const OTHER_TENANT: &str = "00000000-0000-7000-8000-000000000003";
@@ -66,7 +68,7 @@ impl Stage {
             edge = edge.variable("DATABASE_URL", url);
         }
         let edge = edge.start();
-        let process = image_service(&edge, &image);
+        let process = pictures::start(&edge, &image);
         let principals = tempfile::tempdir().expect("a temporary directory");
         let stage = Self { principals, edge, _image: (image, process), _people: people };
         stage.copy_pictures();
@@ -139,7 +141,7 @@ impl Stage {
 
     /// Puts the sample's pictures where the image service reads them.
     fn copy_pictures(&self) {
-        let directory = pictures(&self.edge).join(format!("image/library/{BOOK}"));
+        let directory = pictures::root(&self.edge).join(format!("image/library/{BOOK}"));
         std::fs::create_dir_all(&directory).expect("the home is writable");
         let get = |name: &str| {
             let target = format!("/image/library/{BOOK}/{name}");
@@ -182,20 +184,4 @@ fn one_more_tenant(home: &Path) {
     let text = std::fs::read_to_string(&file).expect("the tenants are readable");
     let line = format!("  - {{ id: {OTHER_TENANT}, name: other, status: active }}\n");
     std::fs::write(&file, text + &line).expect("the home is writable");
-}
-
-fn pictures(edge: &Edge) -> PathBuf {
-    edge.home().join("pictures")
-}
-
-/// The image service with the files of a directory: the harness's own makes pictures up.
-fn image_service(edge: &Edge, port: &Port) -> Process {
-    std::fs::create_dir_all(pictures(edge)).expect("the home is writable");
-    let mut command = Command::new(program("image"));
-    command.current_dir(repository()).env("CUTOVER_HOME", edge.home()).env("IMAGE_ROOT", pictures(edge));
-    command.env("IMAGE_ADDRESS", port.address().to_string()).env_remove("IMAGE_STUB");
-    let process = Process::start("image", &mut command, &edge.home().join("logs/image.log"));
-    let ready = Request::new(port.address(), "GET", "/readyz");
-    eventually("the image service is ready", || ready.try_send().is_ok_and(|answer| answer.status == 200));
-    process
 }
