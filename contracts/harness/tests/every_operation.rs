@@ -64,7 +64,7 @@ fn page(on_sqlite: &[Shown], on_postgres: &[Shown]) -> String {
         `cargo test -p harness --test every_operation` sends them and compares this page; it fails for an operation without an\n\
         exchange. `CUTOVER_WRITE=1` before the command writes the page. The older surface has no documents: `contracts/whole` has\n\
         its requests, and `cargo test -p harness --test whole_set` compares the answers with those of the legacy sample. Two\n\
-        services have tests of their own: "
+        services have tests of their own:\n"
         .to_owned();
     let beside = BESIDE.map(|(service, test)| format!("`{service}` (`{test}`)"));
     let _ = writeln!(page, "{}.", beside.join(", "));
