@@ -1,5 +1,5 @@
-//! Every operation of the services' OpenAPI documents, public and internal, answers a good request through the edge, on SQLite and
-//! on PostgreSQL. `docs/operations.md` is the list; an operation without an exchange fails.
+//! Every operation of the OpenAPI documents of the services, public and internal, answers a good request through the edge, on
+//! SQLite and on PostgreSQL. `docs/operations.md` is the list; an operation without an exchange fails.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "every_operation/exchanges.rs"]

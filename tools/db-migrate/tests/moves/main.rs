@@ -12,4 +12,5 @@ mod damage;
 mod ends;
 mod legacy;
 mod refusals;
+mod served;
 mod stage;
