@@ -173,7 +173,7 @@ pub(crate) fn cookies(answer: &Answer) -> String {
 }
 
 /// Whether the path of `target` is of `template`, whose names in braces stand for any segment.
-fn is_of(template: &str, target: &str) -> bool {
+pub(crate) fn is_of(template: &str, target: &str) -> bool {
     let path = target.split('?').next().unwrap_or_default();
     let (names, values) = (template.split('/'), path.split('/'));
     names.clone().count() == values.clone().count()

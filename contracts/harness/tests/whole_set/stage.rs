@@ -113,14 +113,22 @@ impl Stage {
         self.edge.login_code(email)
     }
 
+    /// A request for `target` with the session of this principal, to the legacy sample or to the edge.
+    pub(crate) fn signed_in(&self, is_legacy: bool, principal: &str, target: &str) -> Request {
+        self.request(is_legacy, "GET", target).header("cookie", self.cookie(principal))
+    }
+
     /// What the edge answers when this principal creates a person.
     pub(crate) fn create_a_person(&self, principal: &str) -> Answer {
-        let file = self.principals.path().join(format!("{principal}.headers"));
-        let lines = std::fs::read_to_string(file).expect("it was written");
-        let cookie = lines.lines().find_map(|line| line.strip_prefix("cookie: ")).expect("a session");
-        let request = self.edge.request("POST", "/users").header("cookie", cookie);
+        let request = self.edge.request("POST", "/users").header("cookie", self.cookie(principal));
         let request = request.header("content-type", "application/json");
         request.body(r#"{"name":"Last","email":"last@example.com"}"#).send()
+    }
+
+    fn cookie(&self, principal: &str) -> String {
+        let file = self.principals.path().join(format!("{principal}.headers"));
+        let lines = std::fs::read_to_string(file).expect("it was written");
+        lines.lines().find_map(|line| line.strip_prefix("cookie: ")).expect("a session").to_owned()
     }
 
     fn write_principal(&self, name: &str, lines: &str) {
