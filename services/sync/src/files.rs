@@ -133,7 +133,8 @@ impl Files {
     ///
     /// # Errors
     /// [`Error::OtherPart`] if the file has fewer bytes so far, [`Error::Digest`] if the whole file is another one,
-    /// [`Error::Busy`], [`Error::Full`], [`Error::Invalid`] for a part that is too long and a path that no file can have, [`Error::Disk`].
+    /// [`Error::Busy`], [`Error::Full`], [`Error::Disk`], and [`Error::Invalid`] for a part that is too long or a path that no
+    /// file can have.
     pub async fn append(&self, upload: &Upload, offset: u64, body: Body) -> Result<Received, Error> {
         let inner = &*self.0;
         let draft = upload.draft();
