@@ -16,27 +16,28 @@ mod run;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use harness::{operations, repository};
+use harness::operations::{self, Operation};
+use harness::repository;
 use kit::testing::PrivatePostgres;
 use run::{Run, Shown};
 
 /// The services whose documents are covered here.
-const SERVICES: [&str; 5] = ["auth", "image", "library", "tenants", "users"];
+const SERVICES: [&str; 6] = ["auth", "image", "library", "notifications", "tenants", "users"];
 
-/// Services of later generations with documents, whose operations have exchanges in tests of their own.
-const BESIDE: [(&str, &str); 2] = [
-    ("notifications", "services/notifications/tests/service/sending.rs"),
-    ("sync", "contracts/harness/tests/sync.rs"),
-];
+/// Its programs sign every byte, on an edge of their own: this test sends each of its operations, on both databases.
+const SYNC: (&str, &str) = ("sync", "contracts/harness/tests/sync.rs");
+
+fn of(service: &str, kind: &str) -> Vec<Operation> {
+    let file = repository().join(format!("services/{service}/openapi/{kind}.yaml"));
+    let text = std::fs::read_to_string(file).expect("the document is readable");
+    operations::of(&serde_saphyr::from_str(&text).expect("the document is YAML"))
+}
 
 /// Every operation of the documents, as `METHOD /path/{name}`.
 fn documented() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (service, kind) in SERVICES.iter().flat_map(|service| [(service, "public"), (service, "internal")]) {
-        let file = repository().join(format!("services/{service}/openapi/{kind}.yaml"));
-        let text = std::fs::read_to_string(file).expect("the document is readable");
-        let document = serde_saphyr::from_str(&text).expect("the document is YAML");
-        all.extend(operations::of(&document).iter().map(|one| format!("{} {}", one.method, one.path)));
+        all.extend(of(service, kind).iter().map(|one| format!("{} {}", one.method, one.path)));
     }
     all
 }
@@ -66,10 +67,9 @@ fn page(on_sqlite: &[Shown], on_postgres: &[Shown]) -> String {
         through Envoy: that of a client to the public listener, that of a service to the listener for services. A renewal is one\n\
         statement, so no book is ever found in one (404).\n\n\
         `cargo test -p harness --test every_operation` sends them and compares this page; it fails for an operation without an\n\
-        exchange. `CUTOVER_WRITE=1` before the command writes the page. Two services have tests of their own:\n"
+        exchange. `CUTOVER_WRITE=1` before the command writes the page. Deliveries are signed byte by byte:\n"
         .to_owned();
-    let beside = BESIDE.map(|(service, test)| format!("`{service}` (`{test}`)"));
-    let _ = writeln!(page, "{}.", beside.join(", "));
+    let _ = writeln!(page, "`{}` sends the operations of the service `{}`.", SYNC.1, SYNC.0);
     page += "\n| operation | caller | SQLite | PostgreSQL |\n|---|---|---|---|\n";
     assert_eq!(on_sqlite.len(), on_postgres.len(), "both databases get the same requests");
     let mut rows: Vec<(&Shown, &Shown)> = on_sqlite.iter().zip(on_postgres).collect();
@@ -106,10 +106,13 @@ fn every_service_with_documents_is_covered() {
         .filter(|service| service.join("openapi").exists())
         .filter_map(|service| Some(service.file_name()?.to_string_lossy().into_owned()))
         .collect();
-    let is_beside = |name: &str| BESIDE.iter().any(|(service, _)| *service == name);
-    missing.retain(|name| !SERVICES.contains(&name.as_str()) && !is_beside(name));
+    missing.retain(|name| !SERVICES.contains(&name.as_str()) && name != SYNC.0);
     assert!(missing.is_empty(), "add {missing:?} to SERVICES");
-    for (service, test) in BESIDE {
-        assert!(repository().join(test).exists(), "{service}: {test} is not there");
+    // The beginning of each target up to the first name in braces.
+    let test = std::fs::read_to_string(repository().join(SYNC.1)).expect("the test is readable");
+    for operation in of(SYNC.0, "internal") {
+        let parts: Vec<&str> = operation.path.split('/').filter(|part| !part.starts_with('{')).collect();
+        let word = parts.last().copied().unwrap_or_default();
+        assert!(test.contains(word), "{}: no request for {} {}", SYNC.1, operation.method, operation.path);
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use clock::SystemClock;
-use harness::Authenticator;
 use harness::wire::Answer;
+use harness::{Authenticator, eventually_some};
 use serde_json::Value;
 use service_client::{Account, Tokens};
 
@@ -22,6 +22,7 @@ const SEVEN: &str = r#"{"kind":"book","book_id":7}"#;
 const NEWS: &str = r#"{"kind":"book","book_id":1000,"book_tags":[["misc","full color"]]}"#;
 const NEW_PERSON: &str = r#"{"name":"New","handle":"new","email":"new@example.com","role":0}"#;
 const NEW_TENANT: &str = r#"{"id":"00000000-0000-7000-8000-0000000000f1","name":"New"}"#;
+const LETTER: &str = r#"{"idempotencyKey":"refused","message":{"tenantId":"t","mail":{"to":"a@example.com","subject":"A","text":"B"}}}"#;
 const PICTURE: &str =
     "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"1.gif\"\r\n\r\nGIF89a\r\n--b--\r\n";
 
@@ -39,6 +40,7 @@ pub(crate) fn all(mut run: Run) -> Vec<Shown> {
     }
     pictures(&mut run, person, bot);
     passkeys(&mut run, person);
+    letters(&mut run);
     service_token(&mut run);
     sessions(&mut run, &demo);
     run.shown
@@ -244,6 +246,22 @@ fn passkeys(run: &mut Run, person: By<'_>) {
     let target = format!("/auth/passkeys/{}", device.id_text());
     let operation = "DELETE /auth/passkeys/{credential_id}";
     run.send(&Good { operation, by: person, target: &target, body: "", status: 204 });
+}
+
+/// A letter that its provider refuses is a dead letter, which an operator tries again.
+fn letters(run: &mut Run) {
+    let by = By::Service("admin");
+    let good = |operation, target, body, status| Good { operation, by, target, body, status };
+    run.send(&good("POST /_/notifications/messages", "/_/notifications/messages", LETTER, 202));
+    let dead = good("GET /_/notifications/dead", "/_/notifications/dead", "", 200);
+    let id = eventually_some("the letter is dead", || {
+        let letters: Vec<Value> = serde_json::from_str(&run.send(&dead).text()).ok()?;
+        let refused = letters.iter().find(|letter| letter["idempotencyKey"] == "refused")?;
+        refused["id"].as_str().map(str::to_owned)
+    });
+    let target = format!("/_/notifications/dead/{id}/retry");
+    run.send(&good("POST /_/notifications/dead/{id}/retry", &target, "", 204));
+    run.send(&good("GET /_/notifications/jobs", "/_/notifications/jobs", "", 200));
 }
 
 /// A service introduces itself in the body. Its own client library sends the request.

@@ -1,9 +1,10 @@
 //! An edge with every service on its later surface, and the exchanges so far.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
 use harness::wire::{Answer, Request};
-use harness::{Edge, Port, Process, SESSION_COOKIE, eventually, program, repository};
+use harness::{Backend, Edge, Port, Process, SESSION_COOKIE, eventually, program, repository};
 use identity::assertion::Signer;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::pictures;
 
 const KEYS: &str = "  users: { keys: \"${CUTOVER_HOME:-.run}/keys/users.jwks.json\" }\n";
 const MORE_KEYS: &str = "  tenants: { keys: \"${CUTOVER_HOME:-.run}/keys/tenants.jwks.json\" }
-  admin: { keys: \"${CUTOVER_HOME:-.run}/keys/admin.jwks.json\", permissions: [tenants.write] }
+  admin: { keys: \"${CUTOVER_HOME:-.run}/keys/admin.jwks.json\", permissions: [tenants.write, messages.send, messages.repair] }
   sync: { keys: \"${CUTOVER_HOME:-.run}/keys/sync.jwks.json\", permissions: [books.write] }
 ";
 const POLICIES: &str =
@@ -21,14 +22,21 @@ policies:
   tenant-management: { kind: internal, services: [admin], permissions: [tenants.write] }
   removal: { kind: internal, services: [tenants] }
   book-writing: { kind: internal, services: [sync], permissions: [books.write] }
+  messages: { kind: internal, services: [admin], permissions: [messages.send] }
+  repair: { kind: internal, services: [admin], permissions: [messages.repair] }
 ";
 /// The routes of the shipped edges `tenants` and `sync` between services.
 const ROUTES: &str = "routes:
   - { name: tenants, host: service, prefix: /_/tenants, policy: tenant-management, to: tenants, answers: auth }
   - { name: users-removal, host: service, prefix: /_/users/tenants, methods: [PUT, DELETE], policy: removal, to: users, answers: users }
   - { name: books-writing, host: service, exact: /_/books, methods: [PUT], policy: book-writing, to: library, answers: library }
+  - { name: messages, host: service, exact: /_/notifications/messages, methods: [POST], policy: messages, to: notifications, answers: auth }
+  - { name: notifications, host: service, prefix: /_/notifications, policy: repair, to: notifications, answers: auth }
   - { name: service-token, host: service, exact: /_/auth/service-token, methods: [POST], policy: public, to: auth, answers: auth }
 ";
+
+/// How a provider of letters refuses one for good.
+const REFUSED: &str = "HTTP/1.1 400 Bad Request\r\nx-amzn-errortype: MessageRejected\r\ncontent-length: 16\r\n\r\n{\"message\":\"no\"}";
 
 /// The host of pictures.
 const FILES: &str = "file.dev-domain.test";
@@ -68,43 +76,64 @@ pub(crate) struct Good<'a> {
 pub(crate) struct Run {
     pub(crate) edge: Edge,
     pub(crate) shown: Vec<Shown>,
-    _tenants: (Port, Port, Process),
-    _image: (Port, Process),
+    _beside: [Process; 3],
+    _ports: [Port; 4],
+    _letters: Backend,
 }
 
 impl Run {
     /// Starts all of it, on PostgreSQL with a `database`.
     pub(crate) fn start(database: Option<&str>) -> Self {
-        let (tenants, grpc, image) = (Port::lease(), Port::lease(), Port::lease());
-        let backend = format!("backends:\n  tenants: {{ address: \"{}\" }}\n", tenants.address());
+        let ports = [(); 4].map(|()| Port::lease());
+        let [image, tenants, grpc, notifications] = ports.each_ref().map(Port::address);
+        let backends = format!(
+            "backends:\n  tenants: {{ address: \"{tenants}\" }}\n  notifications: {{ address: \"{notifications}\" }}\n"
+        );
         let mut edge = Edge::shipped("dev")
             // A busy machine can miss the deadline of a decision, which is a 503.
             .replace("timeout_ms: 200", "timeout_ms: 5000")
             .replace(KEYS, &format!("{KEYS}{MORE_KEYS}"))
             .replace("policies:\n", POLICIES)
-            .replace("backends:\n", &backend)
+            .replace("backends:\n", &backends)
             .replace("routes:\n", ROUTES)
-            .stand_in("IMAGE_ADDRESS", image.address())
+            .stand_in("IMAGE_ADDRESS", image)
             .variable("LIBRARY_SURFACE", "later")
             .variable("USERS_ACTIVITY_SURFACE", "later");
         if let Some(url) = database {
             edge = edge.variable("DATABASE_URL", url);
         }
         let edge = edge.start();
-        let picture_service = pictures::start(&edge, &image);
-        let mut command = Command::new(program("tenants"));
-        command.current_dir(repository()).env("CUTOVER_HOME", edge.home()).env_remove("DATABASE_URL");
-        command.env_remove("REDIS_URL").env_remove("AMQP_URL");
-        command.env("TENANTS_ADDRESS", tenants.address().to_string());
-        command.env("TENANTS_GRPC_ADDRESS", grpc.address().to_string());
-        command.env("SERVICE_EDGE_URL", format!("http://{}", edge.address("EDGE_SERVICE_ADDRESS")));
-        command.envs(database.map(|url| ("DATABASE_URL", url)));
-        let process = Process::start("tenants", &mut command, &edge.home().join("logs/tenants.log"));
-        let ready = Request::new(tenants.address(), "GET", "/readyz");
-        eventually("the tenants service is ready", || {
-            ready.try_send().is_ok_and(|answer| answer.status == 200)
-        });
-        Self { edge, shown: Vec::new(), _tenants: (tenants, grpc, process), _image: (image, picture_service) }
+        let pictures = pictures::start(&edge, &ports[0]);
+        let service_edge = format!("http://{}", edge.address("EDGE_SERVICE_ADDRESS"));
+        let tenants = beside(
+            &edge,
+            database,
+            "tenants",
+            tenants,
+            &[
+                ("TENANTS_ADDRESS", &tenants.to_string()),
+                ("TENANTS_GRPC_ADDRESS", &grpc.to_string()),
+                ("SERVICE_EDGE_URL", &service_edge),
+            ],
+        );
+        let letters = Backend::answering(REFUSED);
+        let key = edge.home().join("keys/ses");
+        secret_file::write(&key, b"AKIDEXAMPLE\nsecret\n").expect("the home is writable");
+        let notifications = beside(
+            &edge,
+            database,
+            "notifications",
+            notifications,
+            &[
+                ("NOTIFICATIONS_ADDRESS", &notifications.to_string()),
+                ("SES_FROM", "noreply@example.com"),
+                ("SES_KEY", &key.display().to_string()),
+                ("SES_REGION", "eu-central-1"),
+                ("SES_URL", &format!("http://{}", letters.address())),
+            ],
+        );
+        let beside = [pictures, tenants, notifications];
+        Self { edge, shown: Vec::new(), _beside: beside, _ports: ports, _letters: letters }
     }
 
     /// Sends a good request with a body of JSON, and keeps it for the page.
@@ -164,6 +193,26 @@ impl Run {
         let target = operation.split_once(' ').map(|(_, path)| path).expect("a path");
         self.send(&Good { operation, by: By::Anyone, target, body: &body.to_string(), status })
     }
+}
+
+/// Starts a service that the edge's own test set-up does not know, and waits until it is ready.
+fn beside(
+    edge: &Edge,
+    database: Option<&str>,
+    name: &'static str,
+    address: SocketAddr,
+    settings: &[(&str, &str)],
+) -> Process {
+    let mut command = Command::new(program(name));
+    command.current_dir(repository()).env("CUTOVER_HOME", edge.home()).envs(settings.iter().copied());
+    for store in ["REDIS_URL", "AMQP_URL", "DATABASE_URL"] {
+        command.env_remove(store);
+    }
+    command.envs(database.map(|url| ("DATABASE_URL", url)));
+    let process = Process::start(name, &mut command, &edge.home().join(format!("logs/{name}.log")));
+    let ready = Request::new(address, "GET", "/readyz");
+    eventually("the service is ready", || ready.try_send().is_ok_and(|answer| answer.status == 200));
+    process
 }
 
 /// Both cookies of an answer that begins a session.
