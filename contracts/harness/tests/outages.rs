@@ -4,6 +4,7 @@
 mod outages {
     pub(crate) mod platform;
     pub(crate) mod providers;
+    mod push;
 }
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -32,6 +32,9 @@ pub mod statement;
 pub mod store;
 pub mod tables;
 
+/// The JSON Schema of the data of events on [`Exchange::Notifications`].
+pub const NOTIFICATION_SCHEMA: &str = include_str!("notification.schema.json");
+
 pub use bus::Bus;
 pub use envelope::{Envelope, EventType, InvalidEvent, Metadata, Source};
 pub use exchange::Exchange;

@@ -17,6 +17,7 @@
 //! * [`openapi`]: the documents of a service's routes, made from their code.
 //! * [`peer`]: calls of the other services, through the edge.
 //! * [`store`]: SQLite or PostgreSQL behind one connection type.
+//! * [`work`]: what runs beside the routes, and how it ends.
 
 pub mod answer;
 pub mod base;
@@ -40,6 +41,7 @@ pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod unread;
+pub mod work;
 
 pub use caller::{
     Caller, Client, Gate, Person, PlatformService, ServiceCaller, SessionExpiry, TenantService,

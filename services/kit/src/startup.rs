@@ -24,6 +24,7 @@ use crate::settings::{Faults, RUST_LOG, Reader, Variable};
 use crate::store::StoreError;
 use crate::surface::REQUEST_TIMEOUT;
 use crate::telemetry;
+use crate::work::Work;
 
 /// The largest number of open connections. Envoy opens at most 1,024 to a backend by default; more wait in
 /// the kernel's backlog.
@@ -152,6 +153,18 @@ where
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Runs a service with work beside its routes, as [`run`] does. The work ends after the routes: see [`Work::stop`].
+pub async fn run_with_work<F, A>(about: About, assemble: A) -> ExitCode
+where
+    A: FnOnce(Reader, Work) -> F,
+    F: Future<Output = Result<Service, StartError>>,
+{
+    let work = Work::default();
+    let code = run(about, |reader| assemble(reader, work.clone())).await;
+    work.stop().await;
+    code
 }
 
 async fn live<F, A>(about: About, mut reader: Reader, assemble: A) -> Result<(), StartError>

@@ -31,8 +31,8 @@ use kit::caller::Words;
 use kit::generation::Surface;
 use kit::peer::Peer;
 use kit::startup::{About, HeaderCase, Service, StartError};
+use kit::work::Work;
 use prometheus::Registry;
-use tokio::sync::watch;
 
 use crate::books::Books;
 use crate::news::{News, Telling};
@@ -53,11 +53,11 @@ pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "No
 ///
 /// # Errors
 /// [`StartError`], which names the fix.
-pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartError> {
+pub async fn assemble(reader: kit::settings::Reader, work: Work) -> Result<Service, StartError> {
     let settings = Settings::read(reader)?;
     let address = settings.address;
     let header_case = header_case(settings.surface);
-    let router = router(settings, Arc::new(SystemClock)).await?;
+    let router = router(settings, Arc::new(SystemClock), &work).await?;
     Ok(Service { router, address, address_variable: settings::LIBRARY_ADDRESS.name, header_case })
 }
 
@@ -70,11 +70,16 @@ pub const fn header_case(surface: Surface) -> HeaderCase {
     }
 }
 
-/// Assembles the service without a socket, at the time of `clock`, and starts to tell the users service of books.
+/// Assembles the service without a socket, at the time of `clock`, and starts to tell the users service of books as a part of
+/// `work`.
 ///
 /// # Errors
 /// [`StartError`], which names the fix.
-pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::Router, StartError> {
+pub async fn router(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    work: &Work,
+) -> Result<axum::Router, StartError> {
     let gate = settings.base.gate(ABOUT.name, WORDS, Arc::clone(&clock))?;
     let database = settings.base.open_database(ABOUT.name).await?;
     migrations::run(&database).await?;
@@ -89,16 +94,9 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
     if let Some(path) = &settings.seed {
         seed::apply(path, &books).await?;
     }
-    tell(Worker::new(database.clone(), &outbox, Telling { books: books.clone(), people: people.clone() }));
-    tokio::spawn(events::outbox::keep_house(database, clock));
+    let telling = Telling { books: books.clone(), people: people.clone() };
+    let teller = Worker::new(database.clone(), &outbox, telling);
+    work.run(|stop| teller.run(stop));
+    work.run_until_stopped(events::outbox::keep_house(database, clock));
     Ok(routes::router(books, people, gate, settings.surface, settings.files.into(), counts))
-}
-
-/// Runs `worker` until the runtime ends, at any moment: what it has not recorded, the next one does again.
-fn tell(worker: Worker<Telling>) {
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(async move {
-        worker.run(stopped).await;
-        drop(stop);
-    });
 }

@@ -11,5 +11,5 @@ async fn main() -> ExitCode {
     if let Some(code) = kit::migrating::command(&arguments, library::ABOUT, library::migrations::run).await {
         return code;
     }
-    kit::startup::run(library::ABOUT, library::assemble).await
+    kit::startup::run_with_work(library::ABOUT, library::assemble).await
 }

@@ -5,7 +5,7 @@
 //! * [`sending`]: from a row to the provider, with a mark before and after.
 //! * [`push`]: Firebase Cloud Messaging. Letters are sent by the package `mail`.
 //! * [`jobs`]: the schedule, and one runner among several processes.
-//! * [`work`]: what runs beside the routes, and how it ends.
+//! * [`work`]: what runs beside the routes.
 //! * [`routes`]: every path, with its answers. [`metrics`]: counts for Prometheus.
 //!
 //! Nothing is lost, because a message is a row until its provider accepted it. Nothing is sent twice as far as the providers
@@ -28,11 +28,11 @@ use std::sync::Arc;
 use clock::{Clock, SystemClock};
 use kit::caller::Words;
 use kit::startup::{About, HeaderCase, Service, StartError};
+use kit::work::Work;
 
 use crate::queue::Queue;
 use crate::sending::Sending;
 use crate::settings::Settings;
-use crate::work::Work;
 
 /// Name and purpose of the service, for its `main`.
 pub const ABOUT: About = About {
@@ -76,6 +76,6 @@ pub async fn router(
     migrations::run(&database).await?;
     let queue = Queue::new(database.clone(), Arc::clone(&clock));
     let sending = Sending::new(database.clone(), queue.outbox().clone(), Arc::clone(&clock), providers);
-    let counts = work.start(&settings, &queue, &sending, &clock);
+    let counts = work::start(work, &settings, &queue, &sending, &clock);
     Ok(routes::router(routes::App::new(database, queue, gate, clock, counts)))
 }

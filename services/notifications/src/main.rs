@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use notifications::work::Work;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -15,9 +13,5 @@ async fn main() -> ExitCode {
     {
         return code;
     }
-    let work = Work::default();
-    let code =
-        kit::startup::run(notifications::ABOUT, |reader| notifications::assemble(reader, work.clone())).await;
-    work.stop().await;
-    code
+    kit::startup::run_with_work(notifications::ABOUT, notifications::assemble).await
 }

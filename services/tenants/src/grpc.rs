@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use kit::TenantId;
 use kit::startup::StartError;
+use kit::work::Work;
 use proto::tenants::v1::tenants_server::{Tenants as Protocol, TenantsServer};
 use proto::tenants::v1::{GetTenantRequest, Status as Wire, Tenant as Answer};
 use tokio::net::TcpListener;
@@ -70,12 +71,12 @@ impl Protocol for Lookups {
     }
 }
 
-/// Listens on `address` and answers with the states of `tenants` until the process ends. Returns the address, which has its
-/// port when `address` leaves it open.
+/// Listens on `address` and answers with the states of `tenants` as a part of `work`: at the stop, running lookups are answered.
+/// Returns the address, which has its port when `address` leaves it open.
 ///
 /// # Errors
 /// [`StartError::PortInUse`] and [`StartError::Listen`].
-pub async fn serve(address: SocketAddr, tenants: Tenants) -> Result<SocketAddr, StartError> {
+pub async fn serve(address: SocketAddr, tenants: Tenants, work: &Work) -> Result<SocketAddr, StartError> {
     let variable = TENANTS_GRPC_ADDRESS.name;
     let failed = |source: std::io::Error| {
         if source.kind() == std::io::ErrorKind::AddrInUse {
@@ -96,8 +97,9 @@ pub async fn serve(address: SocketAddr, tenants: Tenants) -> Result<SocketAddr, 
         .http2_keepalive_interval(Some(KEEPALIVE))
         .add_service(service);
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
-    tokio::spawn(async move {
-        if let Err(error) = server.serve_with_incoming(incoming).await {
+    work.run(|mut stop| async move {
+        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+        if let Err(error) = server.serve_with_incoming_shutdown(incoming, stopped).await {
             tracing::error!(error = %kit::answer::Chain(&error), "authorizers are no longer answered");
         }
     });

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
-use events::outbox::{Deliver, Worker};
+use events::outbox::Worker;
 use events::relay::Relay;
 use events::{Bus, Outbox, Source};
 use identity::ServiceName;
@@ -30,7 +30,8 @@ use identity::assertion::Signer;
 use identity::principal::InvalidServiceName;
 use kit::caller::Words;
 use kit::startup::{About, HeaderCase, Service, StartError};
-use tokio::sync::{Notify, watch};
+use kit::work::Work;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::invalidation::Invalidations;
@@ -53,10 +54,10 @@ pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "No
 ///
 /// # Errors
 /// [`StartError`], which names the fix.
-pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartError> {
+pub async fn assemble(reader: kit::settings::Reader, work: Work) -> Result<Service, StartError> {
     let settings = Settings::read(reader)?;
     let address = settings.address;
-    let running = start(settings, Arc::new(SystemClock)).await?;
+    let running = start(settings, Arc::new(SystemClock), &work).await?;
     Ok(Service {
         router: running.router,
         address,
@@ -76,12 +77,12 @@ pub struct Running {
     pub bus: Bus,
 }
 
-/// Assembles the service at the time of `clock`, answers authorizers and starts the workers. All of it ends with the tokio
-/// runtime, at any moment: what a worker has not recorded, the next one does again.
+/// Assembles the service at the time of `clock`, answers authorizers and starts the workers as a part of `work`. A worker that is
+/// killed nevertheless loses nothing: what it has not recorded, the next one does again.
 ///
 /// # Errors
 /// [`StartError`], which names the fix.
-pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running, StartError> {
+pub async fn start(settings: Settings, clock: Arc<dyn Clock>, work: &Work) -> Result<Running, StartError> {
     let gate = settings.base.gate(ABOUT.name, WORDS, Arc::clone(&clock))?;
     let signer = Signer::from_file(ABOUT.name, &settings.base.home.key("tenants.pem"))?;
     let me: ServiceName =
@@ -103,23 +104,17 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>) -> Result<Running,
     let url = &settings.service_edge_url;
     let participants = Participants::new(url, &settings.base.edge, me.clone(), signer, Arc::clone(&clock))
         .map_err(|error| StartError::File(format!("the client for {url} cannot start: {error}")))?;
-    tokio::spawn(events::outbox::keep_house(database.clone(), Arc::clone(&clock)));
+    work.run_until_stopped(events::outbox::keep_house(database.clone(), Arc::clone(&clock)));
     let tenants = Tenants::new(database.clone(), clock, news);
-    let grpc = grpc::serve(settings.grpc_address, tenants.clone()).await?;
-    deliver(Worker::new(database.clone(), &events, Relay::new(bus.clone())));
+    let grpc = grpc::serve(settings.grpc_address, tenants.clone(), work).await?;
+    let relay = Worker::new(database.clone(), &events, Relay::new(bus.clone()));
+    work.run(|stop| relay.run(stop));
     if let (Some(address), Some(outbox)) = (&settings.redis, &invalidations) {
         let redis = validity::connect_to(address);
-        deliver(Worker::new(database, outbox, Invalidations::new(redis)));
+        let pushing = Worker::new(database, outbox, Invalidations::new(redis));
+        work.run(|stop| pushing.run(stop));
     }
-    tokio::spawn(Offboarder::new(tenants.clone(), participants, me).run());
+    let offboarder = Offboarder::new(tenants.clone(), participants, me);
+    work.run(|stop| offboarder.run(stop));
     Ok(Running { router: routes::router(tenants, gate, settings.managers.into()), grpc, bus })
-}
-
-/// Runs `worker` until the runtime ends.
-fn deliver<D: Deliver>(worker: Worker<D>) {
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(async move {
-        worker.run(stopped).await;
-        drop(stop);
-    });
 }

@@ -8,5 +8,5 @@ async fn main() -> ExitCode {
     if let Some(code) = kit::openapi::command(&arguments, tenants::routes::documents) {
         return code;
     }
-    kit::startup::run(tenants::ABOUT, tenants::assemble).await
+    kit::startup::run_with_work(tenants::ABOUT, tenants::assemble).await
 }

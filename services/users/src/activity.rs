@@ -8,6 +8,7 @@ pub mod devices;
 pub mod histories;
 pub mod notifications;
 pub mod part;
+pub mod push;
 pub mod renewal;
 mod row_id;
 pub mod tag;
@@ -28,6 +29,7 @@ use crate::error::Error;
 pub struct Activity {
     database: DatabaseConnection,
     clock: Arc<dyn Clock>,
+    push: Option<push::Push>,
 }
 
 impl fmt::Debug for Activity {
@@ -40,7 +42,13 @@ impl Activity {
     /// Uses the activity in `database`, whose tables are up to date.
     #[must_use]
     pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock }
+        Self { database, clock, push: None }
+    }
+
+    /// Sends push messages about what people are told.
+    #[must_use]
+    pub fn with_push(self, push: Option<push::Push>) -> Self {
+        Self { push, ..self }
     }
 
     fn now(&self) -> OffsetDateTime {

@@ -24,18 +24,21 @@ pub mod tenants;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker_connection::Address;
 use clock::{Clock, SystemClock, UnixTime};
-use events::bus::{Handler, Subscription, Topology};
-use events::{Bus, Exchange};
+use events::bus::{Handler, Subscription};
+use events::outbox::Worker;
+use events::relay::Relay;
+use events::{Bus, Exchange, Outbox, Source};
 use kit::caller::Words;
 use kit::peer::Peer;
 use kit::startup::{About, HeaderCase, Service, StartError};
+use kit::work::Work;
 use sea_orm::DatabaseConnection;
-use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::account::Accounts;
-use crate::activity::Activity;
+use crate::activity::push::Push;
+use crate::activity::{Activity, devices};
 use crate::catalogue::Catalogue;
 use crate::routes::App;
 use crate::settings::Settings;
@@ -60,10 +63,10 @@ pub const WORDS: Words = Words {
 ///
 /// # Errors
 /// [`StartError`], which names the fix.
-pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartError> {
+pub async fn assemble(reader: kit::settings::Reader, work: Work) -> Result<Service, StartError> {
     let settings = Settings::read(reader)?;
     let address = settings.address;
-    let router = router(settings, Arc::new(SystemClock)).await?;
+    let router = router(settings, Arc::new(SystemClock), &work).await?;
     Ok(Service {
         router,
         address,
@@ -72,18 +75,26 @@ pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartErr
     })
 }
 
-/// Assembles the service without a socket, at the time of `clock`.
+/// Assembles the service without a socket, at the time of `clock`, and starts to send and to handle events as a part of `work`.
 ///
 /// # Errors
 /// [`StartError`], which names the fix.
-pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::Router, StartError> {
+pub async fn router(
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    work: &Work,
+) -> Result<axum::Router, StartError> {
     let gate = settings.base.gate(ABOUT.name, WORDS, Arc::clone(&clock))?;
     let database = settings.base.open_database(ABOUT.name).await?;
     migrations::run(&database).await?;
     check_rule(&settings)?;
     let peer = Peer::new(&settings.base, ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
-    let activity = Activity::new(database.clone(), Arc::clone(&clock));
-    listen(settings.broker, settings.topology, &database, &clock);
+    // Without a broker no event leaves and none arrives: the other services run in processes of their own.
+    let push = settings.broker.map(|broker| {
+        let bus = Bus::open(Some(broker), settings.topology, ABOUT.name);
+        exchange(&bus, &database, &clock, work)
+    });
+    let activity = Activity::new(database.clone(), Arc::clone(&clock)).with_push(push);
     let accounts = Accounts::new(database, clock).with_rule(settings.tenant_rule);
     if let Some(path) = &settings.seed {
         seed::apply(path, &accounts).await?;
@@ -108,26 +119,25 @@ fn check_rule(settings: &Settings) -> Result<(), StartError> {
     }
 }
 
-/// Handles the events of other services until the runtime ends. Without a broker none arrives: the others run in processes of
-/// their own.
-fn listen(
-    broker: Option<Address>,
-    topology: Topology,
-    database: &DatabaseConnection,
-    clock: &Arc<dyn Clock>,
-) {
-    let (Some(broker), Ok(gone)) = (broker, activity::devices::GONE.parse()) else { return };
-    let bus = Bus::open(Some(broker), topology, ABOUT.name);
-    let subscription =
-        Subscription { consumer: ABOUT.name.to_owned(), exchange: Exchange::Events, patterns: vec![gone] };
-    let handler =
-        Handler { handle: activity::devices::Gone, database: database.clone(), clock: Arc::clone(clock) };
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(async move {
-        bus.consume(subscription, handler, stopped).await;
-        drop(stop);
-    });
-    tokio::spawn(forget_handled(database.clone(), Arc::clone(clock)));
+/// Starts to publish this service's events to `bus` and to handle those of others, as a part of `work`. Returns what writes push
+/// messages.
+fn exchange(bus: &Bus, database: &DatabaseConnection, clock: &Arc<dyn Clock>, work: &Work) -> Push {
+    let outbox = Outbox::new(Arc::clone(clock));
+    let relay = Worker::new(database.clone(), &outbox, Relay::new(bus.clone()));
+    work.run(|stop| relay.run(stop));
+    work.run_until_stopped(events::outbox::keep_house(database.clone(), Arc::clone(clock)));
+    if let Ok(gone) = devices::GONE.parse() {
+        let subscription = Subscription {
+            consumer: ABOUT.name.to_owned(),
+            exchange: Exchange::Events,
+            patterns: vec![gone],
+        };
+        let handler = Handler { handle: devices::Gone, database: database.clone(), clock: Arc::clone(clock) };
+        work.run(|stop| bus.consume(subscription, handler, stop));
+        work.run_until_stopped(forget_handled(database.clone(), Arc::clone(clock)));
+    }
+    let instance = format!("{}-{}", std::process::id(), Uuid::new_v4().simple());
+    Push::new(outbox, Source { service: ABOUT.name.to_owned(), instance })
 }
 
 /// How often marks of handled events are deleted. They are harmless; an hour keeps a deletion small.
@@ -139,7 +149,7 @@ const MARKS_STAY: Duration = Duration::from_hours(30 * 24);
 /// The most marks of one deletion, which locks them.
 const MAX_DELETED: u32 = 10_000;
 
-/// Deletes old marks of handled events until the runtime ends.
+/// Deletes old marks of handled events until it is dropped.
 async fn forget_handled(database: DatabaseConnection, clock: Arc<dyn Clock>) {
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;

@@ -14,5 +14,5 @@ async fn main() -> ExitCode {
     if arguments.get(1).is_some_and(|command| command == "tenants") {
         return users::tenants::command::main().await;
     }
-    kit::startup::run(users::ABOUT, users::assemble).await
+    kit::startup::run_with_work(users::ABOUT, users::assemble).await
 }

@@ -30,6 +30,7 @@ impl MigratorTrait for Steps {
             Box::new(activity::Tables),
             Box::new(removals::Removals),
             Box::new(events::tables::Handled),
+            Box::new(events::tables::Outbox),
         ]
     }
 

@@ -12,6 +12,7 @@ use kit::base::Base;
 use kit::generation::Surface;
 use kit::settings::Home;
 use kit::testing::{PrivatePostgres, START, ServiceListener, TestEdge, TestHome, assert_documented, person};
+use kit::work::Work;
 use library::settings::Settings;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use tower::ServiceExt as _;
@@ -25,6 +26,8 @@ pub(crate) struct TestApp {
     pub(crate) edge: TestEdge,
     pub(crate) clock: ManualClock,
     home: Arc<TestHome>,
+    /// What runs beside the routes, and ends with this.
+    pub(crate) work: Work,
     database_url: Option<String>,
 }
 
@@ -111,11 +114,11 @@ impl TestApp {
         surface: Surface,
         service_edge_url: String,
     ) -> Self {
-        let edge = home.edge(clock);
+        let (edge, work) = (home.edge(clock), Work::default());
         let settings = settings(home.home(), database_url.clone(), surface);
         let settings = Settings { service_edge_url, ..settings };
-        let router = library::router(settings, Arc::new(clock.clone())).await.unwrap();
-        Self { router, edge, clock: clock.clone(), home, database_url }
+        let router = library::router(settings, Arc::new(clock.clone()), &work).await.unwrap();
+        Self { router, edge, clock: clock.clone(), home, work, database_url }
     }
 
     /// Opens the database once more.

@@ -74,6 +74,26 @@ fn book(id: i32) -> String {
 
 const TAGS: &str = r#""book_tags":[["artist","some artist"],["misc","full color"]]"#;
 
+#[tokio::test]
+async fn a_stop_waits_for_the_call_that_runs() {
+    let (begun, going_on) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+    let (begin, go_on) = (Arc::clone(&begun), Arc::clone(&going_on));
+    let users = Router::new().fallback(any(async move || {
+        begin.notify_one();
+        go_on.notified().await;
+        StatusCode::CREATED
+    }));
+    let (app, _listener) = TestApp::beside(None, Surface::Older, users).await;
+    assert_eq!(app.call(Role::BOT, "POST /books", &book(1000)).await.status, 201);
+    begun.notified().await;
+    let work = app.work.clone();
+    let stop = tokio::spawn(async move { work.stop().await });
+    tokio::task::yield_now().await;
+    going_on.notify_one();
+    stop.await.unwrap();
+    assert_eq!(app.waiting().await, 0, "the call was made, and it is recorded");
+}
+
 async fn people_hear_of_releases_and_renewals(database_url: Option<String>) {
     let (app, users, _listener) = on(database_url, Surface::Later).await;
     let bot = async |line: &str, body: &str| app.call(Role::BOT, line, body).await.status;

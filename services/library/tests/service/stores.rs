@@ -77,7 +77,7 @@ async fn a_second_start_changes_nothing() {
     let clock = clock::ManualClock::at(kit::testing::START);
     for _ in 0..2 {
         let settings = settings(home.home(), None, Surface::Older);
-        let started = library::router(settings, Arc::new(clock.clone())).await;
+        let started = library::router(settings, Arc::new(clock.clone()), &kit::work::Work::default()).await;
         assert!(started.is_ok(), "{:?}", started.err());
     }
 }

@@ -1,4 +1,4 @@
-//! Takes the steps of offboardings, until it is dropped. Any number of workers of any number of processes may run.
+//! Takes the steps of offboardings, until it is stopped. Any number of workers of any number of processes may run.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
     TransactionTrait as _,
 };
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::entity::{ActiveModel, Column, Entity, Model};
@@ -52,10 +53,11 @@ impl Offboarder {
         Self { tenants, participants, me }
     }
 
-    /// Runs until it is dropped. That may happen at any moment: what was not recorded is done again.
-    pub async fn run(self) {
+    /// Runs until `stop` is true or its sender is gone. A step that has begun is finished. It may also be killed at any moment:
+    /// what was not recorded is done again.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let wake = std::sync::Arc::clone(&self.tenants.news().offboardings);
-        loop {
+        while !*stop.borrow() && stop.has_changed().is_ok() {
             match self.turn().await {
                 Ok(true) => continue,
                 Ok(false) => {}
@@ -64,6 +66,7 @@ impl Offboarder {
             tokio::select! {
                 () = wake.notified() => {}
                 () = sleep(POLL) => {}
+                _ = stop.wait_for(|stop| *stop) => {}
             }
         }
     }

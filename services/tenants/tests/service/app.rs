@@ -12,6 +12,7 @@ use http::{HeaderMap, Request, StatusCode};
 use kit::base::Base;
 use kit::settings::Home;
 use kit::testing::{PrivatePostgres, START, TestEdge, TestHome, Wire, as_the_edge, assert_documented};
+use kit::work::Work;
 use serde_json::{Value, json};
 use tenants::Running;
 use tenants::settings::Settings;
@@ -105,6 +106,8 @@ impl Services {
 /// A running service with new keys and a new database, on a manual clock.
 pub(crate) struct TestApp {
     pub(crate) running: Running,
+    /// What runs beside the routes, and ends with this.
+    _work: Work,
     pub(crate) edge: TestEdge,
     pub(crate) clock: ManualClock,
     pub(crate) home: TestHome,
@@ -138,12 +141,12 @@ impl TestApp {
     ) -> Self {
         let home = TestHome::new();
         let clock = ManualClock::at(START);
-        let edge = home.edge(&clock);
+        let (edge, work) = (home.edge(&clock), Work::default());
         let services = Services::default();
         let wire = services.serve().await;
         let settings = change(settings(home.home(), database_url, format!("http://{}", wire.address())));
-        let running = tenants::start(settings.clone(), Arc::new(clock.clone())).await.unwrap();
-        Self { running, edge, clock, home, services, settings, _wire: wire }
+        let running = tenants::start(settings.clone(), Arc::new(clock.clone()), &work).await.unwrap();
+        Self { _work: work, running, edge, clock, home, services, settings, _wire: wire }
     }
 
     pub(crate) fn admin(&self) -> String {

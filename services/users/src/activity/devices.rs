@@ -5,6 +5,7 @@ use events::handled::{Handle, NotHandled};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Order};
 use serde_json::Value;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Activity, row_id};
@@ -40,6 +41,11 @@ impl Handle for Gone {
         effect.execute(&remove).await?;
         Ok(())
     }
+}
+
+/// Tokens that were renewed after this are used at `now`.
+pub(super) fn oldest(now: OffsetDateTime) -> OffsetDateTime {
+    now.checked_sub(LIFE).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 impl Activity {
@@ -83,7 +89,7 @@ impl Activity {
     /// # Errors
     /// [`Error::Store`].
     pub async fn tokens(&self, owners: &[Owner]) -> Result<Vec<String>, Error> {
-        let oldest = self.now().checked_sub(LIFE).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+        let oldest = oldest(self.now());
         let query = Query::select()
             .column("fcm_token")
             .from("fcm_token")

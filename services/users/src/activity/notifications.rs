@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::part::{self, Page, Sort};
 use super::tag::Tag;
-use super::{Activity, row_id};
+use super::{Activity, devices, row_id};
 use crate::account::Owner;
 use crate::error::Error;
 
@@ -66,7 +66,8 @@ impl Activity {
     }
 
     /// Tells every person who likes one of `tags` that `book` has appeared. A person who was told of it before is not told
-    /// again, so a service can repeat an announcement of which it does not know whether it arrived.
+    /// again, so a service can repeat an announcement of which it does not know whether it arrived. Each device of a person who is
+    /// told gets a push message ([`super::push`]).
     ///
     /// # Errors
     /// [`Error::Store`]. Some people may have been told then.
@@ -109,10 +110,21 @@ impl Activity {
     async fn tell(&self, people: &[Uuid], book: i32, tags: &[Tag]) -> Result<(), DbErr> {
         let now = self.now();
         let transaction = self.database.begin().await?;
+        let mut told = Vec::with_capacity(people.len());
         for user in people {
-            add(&transaction, *user, book, tags, now).await?;
+            if add(&transaction, *user, book, tags, now).await? {
+                told.push(*user);
+            }
         }
-        transaction.commit().await
+        if let Some(push) = &self.push {
+            let (since, now) = (devices::oldest(now), self.clock.now());
+            push.of_book(&transaction, &told, (book, tags), since, now).await?;
+        }
+        transaction.commit().await?;
+        if let Some(push) = &self.push {
+            push.committed();
+        }
+        Ok(())
     }
 }
 
@@ -137,14 +149,14 @@ pub(super) async fn tags(
     Ok(all)
 }
 
-/// Writes a notification, unless the person has it already.
+/// Writes a notification, unless the person has it already, and returns whether it did.
 pub(super) async fn add(
     transaction: &DatabaseTransaction,
     user: Uuid,
     book: i32,
     tags: &[Tag],
     at: OffsetDateTime,
-) -> Result<(), DbErr> {
+) -> Result<bool, DbErr> {
     let id = row_id::of_book(book, user);
     let row = Query::insert()
         .into_table("notifications_book")
@@ -152,8 +164,9 @@ pub(super) async fn add(
         .values_panic([Expr::val(id), Expr::val(book), Expr::val(user), Expr::val(at)])
         .on_conflict(OnConflict::column("id").do_nothing().to_owned())
         .take();
-    if transaction.execute(&row).await?.rows_affected() == 0 || tags.is_empty() {
-        return Ok(());
+    let is_new = transaction.execute(&row).await?.rows_affected() > 0;
+    if !is_new || tags.is_empty() {
+        return Ok(is_new);
     }
     let mut rows = Query::insert()
         .into_table("notifications_book_tag")
@@ -169,5 +182,6 @@ pub(super) async fn add(
             Expr::val(tag.name.as_str()),
         ]);
     }
-    transaction.execute(&rows).await.map(drop)
+    transaction.execute(&rows).await?;
+    Ok(true)
 }

@@ -4,4 +4,5 @@ mod events;
 mod for_services;
 mod later;
 mod older;
+mod push;
 mod stored;

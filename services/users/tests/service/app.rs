@@ -12,6 +12,7 @@ use kit::base::Base;
 use kit::generation::Surface;
 use kit::settings::Home;
 use kit::testing::{START, ServiceListener, TestEdge, TestHome, person};
+use kit::work::Work;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use tower::ServiceExt as _;
 use users::settings::Settings;
@@ -29,6 +30,8 @@ pub(crate) struct TestApp {
     pub(crate) home: TestHome,
     /// The edge's listener for services, with the library behind it.
     pub(crate) listener: Option<ServiceListener>,
+    /// What runs beside the routes, and ends with this.
+    _work: Work,
     database_url: Option<String>,
 }
 
@@ -99,7 +102,7 @@ impl TestApp {
     ) -> Self {
         let home = TestHome::new();
         let clock = ManualClock::at(START);
-        let edge = home.edge(&clock);
+        let (edge, work) = (home.edge(&clock), Work::default());
         let library = library::settings::Settings {
             address: ([127, 0, 0, 1], 0).into(),
             files: "http://file.test".to_owned(),
@@ -109,13 +112,13 @@ impl TestApp {
             service_edge_url: "http://127.0.0.1:9".to_owned(),
             redis: None,
         };
-        let library = library::router(library, Arc::new(clock.clone())).await.unwrap();
+        let library = library::router(library, Arc::new(clock.clone()), &work).await.unwrap();
         let backends = vec![("/_/books", "library", library.clone()), ("/_/command", "library", library)];
         let listener = ServiceListener::start(&home, &clock, backends).await;
         let settings = settings(home.home(), database_url.clone());
         let settings = change(Settings { service_edge_url: listener.url(), ..settings });
-        let router = users::router(settings, Arc::new(clock.clone())).await.unwrap();
-        Self { router, edge, clock, database_url, home, listener: Some(listener) }
+        let router = users::router(settings, Arc::new(clock.clone()), &work).await.unwrap();
+        Self { router, edge, clock, database_url, home, listener: Some(listener), _work: work }
     }
 
     /// Runs a statement on the database of this service, as the legacy backend does beside it.

@@ -101,7 +101,8 @@ async fn postgresql() {
 async fn a_second_start_keeps_what_people_changed() {
     let home = kit::testing::TestHome::new();
     let clock = clock::ManualClock::at(kit::testing::START);
-    let start = || users::router(settings(home.home(), None), std::sync::Arc::new(clock.clone()));
+    let work = kit::work::Work::default();
+    let start = || users::router(settings(home.home(), None), std::sync::Arc::new(clock.clone()), &work);
     let edge = home.edge(&clock);
     let demo =
         edge.person(&kit::testing::person(crate::app::DEMO, crate::app::SESSION, Role::NORMAL), "users");

@@ -47,6 +47,7 @@ services:
     let me = |audience: &str| edge.person(&person(PERSON, SESSION, Role::NORMAL), audience);
     let services = edge.service("auth", "users");
 
+    let work = kit::work::Work::default();
     let people = users::settings::Settings {
         address: ([127, 0, 0, 1], 0).into(),
         base: base(),
@@ -59,7 +60,7 @@ services:
         broker: None,
         topology: Default::default(),
     };
-    let people = users::router(people, Arc::new(clock.clone())).await.unwrap();
+    let people = users::router(people, Arc::new(clock.clone()), &work).await.unwrap();
     let found = get(&people, "/_/users/p5@example.com", &services).await;
     assert_eq!(
         (&found["id"], &found["name"], &found["handle"]),
@@ -76,7 +77,7 @@ services:
         service_edge_url: "http://127.0.0.1:9".to_owned(),
         redis: None,
     };
-    let books = library::router(books, Arc::new(clock.clone())).await.unwrap();
+    let books = library::router(books, Arc::new(clock.clone()), &work).await.unwrap();
     let book = get(&books, "/books/7", &me("library")).await;
     assert_eq!(
         (&book["title"], &book["tags"]),
