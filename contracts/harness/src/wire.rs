@@ -175,7 +175,13 @@ impl Connection {
 
     fn more(&mut self) -> io::Result<usize> {
         let mut chunk = vec![0; 65_536];
-        let count = self.stream.read(&mut chunk)?;
+        let count = loop {
+            match self.stream.read(&mut chunk) {
+                // A signal to this process says nothing about the connection.
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
         self.buffer.extend(&chunk[..count]);
         Ok(count)
     }

@@ -9,6 +9,8 @@
 mod pictures;
 #[path = "whole_set/sessions.rs"]
 mod sessions;
+#[path = "whole_set/shadowed.rs"]
+mod shadowed;
 #[path = "whole_set/stage.rs"]
 mod stage;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use harness::tokens::DEMO_TENANT;
 use harness::wire::{Answer, Request};
-use harness::{Edge, Port, Process, SESSION_COOKIE, program, repository};
+use harness::{Edge, EdgeBuilder, Port, Process, SESSION_COOKIE, program, repository};
 use serde_json::{Value, json};
 
 use crate::pictures;
@@ -35,7 +35,7 @@ const MAIL: Person = ("mail", "a5", 0, DEMO_TENANT);
 const BOOK: u32 = 7;
 
 pub(crate) struct Stage {
-    edge: Edge,
+    pub(crate) edge: Edge,
     /// The header lines of each principal.
     principals: tempfile::TempDir,
     _image: (Port, Process),
@@ -45,6 +45,14 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts all of it, on PostgreSQL with a `database`, and signs every principal in.
     pub(crate) fn start(database: Option<&str>) -> Self {
+        Self::start_with(database, |edge| edge)
+    }
+
+    /// The same with a changed edge.
+    pub(crate) fn start_with(
+        database: Option<&str>,
+        change: impl FnOnce(EdgeBuilder) -> EdgeBuilder,
+    ) -> Self {
         let people = tempfile::tempdir().expect("a temporary directory");
         let (old, new) = (people.path().join("legacy.json"), people.path().join("users.yaml"));
         let all = || PRINCIPALS.into_iter().chain([MAIL]);
@@ -67,7 +75,7 @@ impl Stage {
         if let Some(url) = database {
             edge = edge.variable("DATABASE_URL", url);
         }
-        let edge = edge.start();
+        let edge = change(edge).start();
         let process = pictures::start(&edge, &image);
         let principals = tempfile::tempdir().expect("a temporary directory");
         let stage = Self { principals, edge, _image: (image, process), _people: people };
@@ -125,7 +133,8 @@ impl Stage {
         request.body(r#"{"name":"Last","email":"last@example.com"}"#).send()
     }
 
-    fn cookie(&self, principal: &str) -> String {
+    /// The `Cookie` of this principal.
+    pub(crate) fn cookie(&self, principal: &str) -> String {
         let file = self.principals.path().join(format!("{principal}.headers"));
         let lines = std::fs::read_to_string(file).expect("it was written");
         lines.lines().find_map(|line| line.strip_prefix("cookie: ")).expect("a session").to_owned()
