@@ -5,11 +5,12 @@
 //! * [`invalidation`]: pushes changed states to the edge. [`grpc`]: answers the edge's lookups.
 //! * [`offboarding`]: the removal of a tenant from all services, step by step.
 //! * [`routes`]: every path on one page, with its answers.
-//! * [`migrations`]: the tables. [`error`]: every refusal, with its status and text.
+//! * [`migrations`]: the tables. [`error`]: every refusal, with its status and text. [`metrics`]: counts for Prometheus.
 
 pub mod error;
 pub mod grpc;
 pub mod invalidation;
+pub mod metrics;
 pub mod migrations;
 pub mod offboarding;
 pub mod routes;
@@ -35,6 +36,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::invalidation::Invalidations;
+use crate::metrics::{Steps, Tally};
 use crate::offboarding::participants::Participants;
 use crate::offboarding::run::Offboarder;
 use crate::settings::Settings;
@@ -108,13 +110,19 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>, work: &Work) -> Re
     let tenants = Tenants::new(database.clone(), clock, news);
     let grpc = grpc::serve(settings.grpc_address, tenants.clone(), work).await?;
     let relay = Worker::new(database.clone(), &events, Relay::new(bus.clone()));
+    let events = relay.counts();
     work.run(|stop| relay.run(stop));
+    let mut pushed = None;
     if let (Some(address), Some(outbox)) = (&settings.redis, &invalidations) {
         let redis = validity::connect_to(address);
         let pushing = Worker::new(database, outbox, Invalidations::new(redis));
+        pushed = Some(pushing.counts());
         work.run(|stop| pushing.run(stop));
     }
-    let offboarder = Offboarder::new(tenants.clone(), participants, me);
+    let steps = Steps::new()
+        .map_err(|error| StartError::File(format!("the counts of offboardings cannot be made: {error}")))?;
+    let offboarder = Offboarder::new(tenants.clone(), participants, me, steps.clone());
     work.run(|stop| offboarder.run(stop));
-    Ok(Running { router: routes::router(tenants, gate, settings.managers.into()), grpc, bus })
+    let tally = Tally { events, invalidations: pushed, steps };
+    Ok(Running { router: routes::router(tenants, gate, settings.managers.into(), tally), grpc, bus })
 }

@@ -51,6 +51,20 @@ pub enum Task {
     Restore,
 }
 
+impl Task {
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Prepare(_) => "prepare",
+            Self::Remove(_) => "remove",
+            Self::TakeBack(_) => "take-back",
+            Self::Delete => "delete",
+            Self::Restore => "restore",
+        }
+    }
+}
+
 impl Phase {
     /// Every phase.
     pub const ALL: [Self; 5] = [Self::Preparing, Self::Removing, Self::Undoing, Self::Done, Self::Undone];

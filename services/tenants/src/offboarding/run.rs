@@ -18,6 +18,7 @@ use super::participants::{CALL_WITHIN, NotDone, Participants};
 use super::progress::{Phase, Progress, Task};
 use super::{Offboarding, millis};
 use crate::error::Error;
+use crate::metrics::Steps;
 use crate::standing::{Change, Kept, Next, Standing};
 use crate::tenant::Author;
 use crate::tenants::Tenants;
@@ -44,13 +45,14 @@ pub struct Offboarder {
     tenants: Tenants,
     participants: Participants,
     me: ServiceName,
+    steps: Steps,
 }
 
 impl Offboarder {
-    /// A worker for the offboardings of `tenants`, which calls `participants` as the service `me`.
+    /// A worker for the offboardings of `tenants`, which calls `participants` as the service `me` and counts its `steps`.
     #[must_use]
-    pub const fn new(tenants: Tenants, participants: Participants, me: ServiceName) -> Self {
-        Self { tenants, participants, me }
+    pub const fn new(tenants: Tenants, participants: Participants, me: ServiceName, steps: Steps) -> Self {
+        Self { tenants, participants, me, steps }
     }
 
     /// Runs until `stop` is true or its sender is gone. A step that has begun is finished. It may also be killed at any moment:
@@ -102,28 +104,31 @@ impl Offboarder {
         match &task {
             Task::Prepare(_) | Task::Remove(_) | Task::TakeBack(_) => {
                 match self.participants.take(&task, tenant).await {
-                    Ok(()) => self.advance(row, claim, &progress.after(&task)).await,
+                    Ok(()) => self.advance(row, claim, &progress.after(&task), &task).await,
                     Err(fault) => self.failed(row, claim, &progress, &task, &fault).await,
                 }
             }
-            Task::Delete => self.end(row, claim, &progress.after(&task), Change::Delete).await,
+            Task::Delete => self.end(row, claim, &progress.after(&task), (&task, Change::Delete)).await,
             Task::Restore => {
                 let kept = match row.kept.parse::<Standing>()?.kept() {
                     Some(kept) => kept,
                     // Never written; the safer of the two.
                     None => Kept::Suspended,
                 };
-                self.end(row, claim, &progress.after(&task), Change::Restore(kept)).await
+                self.end(row, claim, &progress.after(&task), (&task, Change::Restore(kept))).await
             }
         }
     }
 
     /// Records that the present step is done.
-    async fn advance(&self, row: &Model, claim: i64, progress: &Progress) -> Result<(), Error> {
+    async fn advance(&self, row: &Model, claim: i64, progress: &Progress, task: &Task) -> Result<(), Error> {
         let now = millis(self.tenants.clock().now());
         let last_error = Set(row.last_error.clone().filter(|_| progress.phase == Phase::Undoing));
         let done = ActiveModel { attempts: Set(0), last_error, free_at: Set(now), ..changed(progress) };
-        self.record(self.tenants.database(), row, claim, done).await.map(drop)
+        if self.record(self.tenants.database(), row, claim, done).await? {
+            self.steps.count(task.name(), "done");
+        }
+        Ok(())
     }
 
     /// Records that the present step failed: it is repeated after a pause, or everything is undone.
@@ -151,11 +156,20 @@ impl Offboarder {
             let free_at = Set(later(now, pause(attempts)));
             ActiveModel { attempts: Set(attempts), last_error, free_at, ..Default::default() }
         };
-        self.record(self.tenants.database(), row, claim, change).await.map(drop)
+        if self.record(self.tenants.database(), row, claim, change).await? {
+            self.steps.count(task.name(), if is_final { "undone" } else { "failed" });
+        }
+        Ok(())
     }
 
     /// Ends the offboarding and changes the tenant, in one transaction.
-    async fn end(&self, row: &Model, claim: i64, progress: &Progress, change: Change) -> Result<(), Error> {
+    async fn end(
+        &self,
+        row: &Model,
+        claim: i64,
+        progress: &Progress,
+        (task, change): (&Task, Change),
+    ) -> Result<(), Error> {
         let (id, now) = (TenantId(row.tenant_id), self.tenants.clock().now());
         let tenant = self.tenants.find(id).await?.ok_or(Error::NotFound)?;
         let author = Author::going_on(self.me.clone(), row.request_id.clone(), row.reason.clone());
@@ -173,6 +187,7 @@ impl Offboarder {
             }
         }
         written.commit().await?;
+        self.steps.count(task.name(), "done");
         self.tenants.wake();
         Ok(())
     }

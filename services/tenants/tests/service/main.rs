@@ -6,6 +6,7 @@ mod app;
 mod documents;
 mod grpc;
 mod kills;
+mod metrics;
 mod news;
 mod offboarding;
 mod process;
