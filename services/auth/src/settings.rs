@@ -19,7 +19,7 @@ pub use legacy::{
     LEGACY_AUTH_URL, LEGACY_CODES_PREFIX, LEGACY_SESSIONS_PREFIX, LEGACY_SESSIONS_REDIS, LEGACY_TIMEOUT_MS,
     Legacy, LegacyWay,
 };
-use mail::{MAIL_FROM, MAIL_SMTP_URL, SES_FROM, Sender};
+use mail::{MAIL_FROM, MAIL_SMTP_CA, MAIL_SMTP_URL, SES_FROM, Sender};
 use passkeys::{PASSKEY_ORIGINS, PASSKEY_RP_ID, RelyingParty};
 
 /// The address to listen on.
@@ -125,6 +125,7 @@ pub const VARIABLES: &[Variable] = &[
     AUTH_COOKIES,
     SESSION_MAX_DAYS,
     MAIL_SMTP_URL,
+    MAIL_SMTP_CA,
     MAIL_FROM,
     SES_FROM,
     SES_KEY,

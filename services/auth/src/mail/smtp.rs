@@ -2,14 +2,20 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use kit::answer::Chain;
 use lettre::address::Envelope;
 use lettre::message::{Mailbox as Person, header::ContentType};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use reqwest::Url;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use uuid::Uuid;
 
 use super::{Code, PATIENCE, SUBJECT, text};
@@ -41,6 +47,12 @@ impl Server {
         let unusable =
             |_| "MAIL_SMTP_URL is not the address of a mail server; write smtps://USER:PASSWORD@HOST";
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&settings.url).map_err(unusable)?;
+        let transport = match &settings.ca {
+            None => transport,
+            Some(ca) => {
+                transport.tls(trusting(ca, &settings.url).map_err(|error| format!("MAIL_SMTP_CA: {error}"))?)
+            }
+        };
         let transport = transport.timeout(Some(PATIENCE)).build();
         let from = address(&settings.from)
             .ok_or_else(|| "MAIL_FROM is not an address that a mail server takes".to_owned())?;
@@ -77,6 +89,28 @@ impl Server {
             .header(ContentType::TEXT_PLAIN)
             .body(text(code.code))
             .map_err(io::Error::other)
+    }
+}
+
+/// Returns the TLS of the server at `url` with the authority in the file `ca`, and no other.
+fn trusting(ca: &Path, url: &str) -> Result<Tls, String> {
+    let file = ca.display();
+    let pem = std::fs::read(ca).map_err(|error| format!("{file} cannot be read: {error}"))?;
+    // The library takes a file without a certificate, and trusts no server then.
+    if CertificateDer::from_pem_slice(&pem).is_err() {
+        return Err(format!("{file} is not a PEM certificate"));
+    }
+    let authority = Certificate::from_pem(&pem).map_err(|_| format!("{file} is not a PEM certificate"))?;
+    let url = Url::parse(url).map_err(|error| error.to_string())?;
+    let parameters = TlsParameters::builder(url.host_str().unwrap_or_default().to_owned())
+        .certificate_store(CertificateStore::None)
+        .add_root_certificate(authority)
+        .build()
+        .map_err(|error| format!("{file} cannot be used: {}", Chain(&error)))?;
+    match (url.scheme(), url.query()) {
+        ("smtps", _) => Ok(Tls::Wrapper(parameters)),
+        (_, Some(_)) => Ok(Tls::Required(parameters)),
+        (_, None) => Err("MAIL_SMTP_URL is one without TLS; unset MAIL_SMTP_CA".to_owned()),
     }
 }
 

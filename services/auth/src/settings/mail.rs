@@ -15,6 +15,15 @@ pub const MAIL_SMTP_URL: Variable = Variable {
     secret: true,
 };
 
+/// The authority of the mail server.
+pub const MAIL_SMTP_CA: Variable = Variable {
+    name: "MAIL_SMTP_CA",
+    default: None,
+    help: "PEM file with the authority that issued the mail server's certificate, for a private one; unset means those of the \
+           system",
+    secret: false,
+};
+
 /// The sender.
 pub const MAIL_FROM: Variable = Variable {
     name: "MAIL_FROM",
@@ -60,6 +69,8 @@ pub struct Smtp {
     pub url: String,
     /// The address of the sender.
     pub from: String,
+    /// The file with the server's authority, if it is not one of the system's.
+    pub ca: Option<PathBuf>,
 }
 
 impl fmt::Debug for Smtp {
@@ -76,7 +87,8 @@ pub(super) fn read(reader: &mut Reader) -> Option<Sender> {
         (true, false) => {
             let url = reader.parsed_by(&MAIL_SMTP_URL, |text| check_url(text).map(|()| text.to_owned()));
             let from = reader.checked(&MAIL_FROM, check_sender);
-            url.map(|url| Sender::Smtp(Smtp { url, from }))
+            let ca = reader.optional(&MAIL_SMTP_CA).map(PathBuf::from);
+            url.map(|url| Sender::Smtp(Smtp { url, from, ca }))
         }
         (false, true) => {
             let from = reader.checked(&SES_FROM, check_sender);
@@ -142,8 +154,11 @@ mod tests {
             assert_eq!(checked.is_ok(), expected, "{text}");
             assert!(!format!("{checked:?}").contains("hunter2"));
         }
-        let smtp =
-            Smtp { url: "smtps://u:hunter2@mail.test".to_owned(), from: "verify@mail.test".to_owned() };
+        let smtp = Smtp {
+            url: "smtps://u:hunter2@mail.test".to_owned(),
+            from: "verify@mail.test".to_owned(),
+            ca: None,
+        };
         assert!(!format!("{smtp:?}").contains("hunter2"));
     }
 }

@@ -108,8 +108,11 @@ impl Recorder {
 
 async fn with_server() -> (TestApp, Recorder) {
     let recorder = Recorder::start().await;
-    let mail =
-        Some(Sender::Smtp(Smtp { url: recorder.url.clone(), from: "verify@dev-domain.test".to_owned() }));
+    let mail = Some(Sender::Smtp(Smtp {
+        url: recorder.url.clone(),
+        from: "verify@dev-domain.test".to_owned(),
+        ca: None,
+    }));
     let app = TestApp::with(|settings| Settings { mail, ..settings }).await;
     (app, recorder)
 }

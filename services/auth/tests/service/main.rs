@@ -15,6 +15,7 @@ mod floods;
 mod forged;
 mod generations;
 mod mail_server;
+mod mail_tls;
 mod passkeys;
 mod passkeys_refused;
 mod process;
