@@ -66,7 +66,8 @@ impl Origin {
             None => (authority, default),
         };
         let host = host.trim_matches(['[', ']']).to_owned();
-        let tls = if is_tls { Some(Trust::read(ca)?) } else { None };
+        // Read for http, too: a file that is named and cannot be used is a slip, whatever the address.
+        let tls = if is_tls || ca.is_some() { Some(Trust::read(ca)?) } else { None }.filter(|_| is_tls);
         Ok(Self { host, port, authority: authority.to_owned(), tls })
     }
 

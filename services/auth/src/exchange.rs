@@ -4,12 +4,12 @@ use axum::response::Response;
 use http::header::SET_COOKIE;
 use kit::answer;
 
+use crate::app::{App, signed_in};
 use crate::error::Error;
 use crate::legacy::endpoint::{Endpoint, Fresh, Refreshed};
 use crate::legacy::store::Store;
 use crate::legacy::token::Proved;
 use crate::legacy::{LegacyPair, LegacySessions};
-use crate::routes::{App, signed_in};
 use crate::token::{Genuine, Pair};
 
 /// The legacy backend's text for two genuine tokens of different sessions.

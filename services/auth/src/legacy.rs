@@ -16,6 +16,7 @@
 //! database which sessions were exchanged ([`Sessions::adopt`](crate::session::Sessions::adopt)).
 
 pub mod endpoint;
+pub mod session_key;
 pub mod store;
 pub mod token;
 pub mod written;

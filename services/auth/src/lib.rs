@@ -5,7 +5,7 @@
 //! logout ends it. The edge verifies access tokens by itself. Sessions that end early are written to the
 //! revocation file, which the edge follows.
 //!
-//! * [`routes`]: every path on one page, with its answers.
+//! * [`routes`]: every path on one page, with its answers. [`app`]: what its handlers share.
 //! * [`code`]: login codes. [`mail`]: how they are delivered.
 //! * [`token`]: the two tokens. [`cookie`]: the exact lines that carry them. [`presented`]: the tokens of a
 //!   request.
@@ -16,6 +16,7 @@
 //! * [`people`]: account lookups at the users service.
 //! * [`error`]: every refusal, with its status and text.
 
+pub mod app;
 mod body;
 pub mod code;
 pub mod cookie;
@@ -35,6 +36,8 @@ pub mod session;
 pub mod settings;
 pub mod token;
 
+pub use settings::ABOUT;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,9 +45,10 @@ use clock::{Clock, SystemClock};
 use identity::assertion::{Signer, Verifier};
 use identity::principal::InvalidServiceName;
 use kit::caller::{Gate, Words};
-use kit::startup::{About, HeaderCase, Service, StartError};
+use kit::startup::{HeaderCase, Service, StartError};
 use tokio::time::MissedTickBehavior;
 
+use crate::app::App;
 use crate::code::Codes;
 use crate::code::shared::SharedCodes;
 use crate::cookie::CookieLines;
@@ -54,18 +58,10 @@ use crate::passkey::Passkeys;
 use crate::passkey::ceremony::Ceremonies;
 use crate::people::People;
 use crate::revocation::Revocations;
-use crate::routes::App;
 use crate::service_token::{Files, ServiceTokens};
 use crate::session::Sessions;
 use crate::settings::{Legacy, LegacyWay, Settings};
 use crate::token::Tokens;
-
-/// Name and purpose of the service, for its `main`.
-pub const ABOUT: About = About {
-    name: "auth",
-    purpose: "Login codes, sessions and their cookies.",
-    variables: settings::VARIABLES,
-};
 
 /// The bodies of this service's refusals.
 pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "Not found" };

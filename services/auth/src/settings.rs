@@ -14,6 +14,7 @@ use kit::settings::{
     CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, SES_KEY, SES_REGION, SES_URL,
     Variable, database_url,
 };
+use kit::startup::About;
 
 pub use legacy::{
     LEGACY_AUTH_URL, LEGACY_CODES_PREFIX, LEGACY_SESSIONS_PREFIX, LEGACY_SESSIONS_REDIS, LEGACY_TIMEOUT_MS,
@@ -21,6 +22,10 @@ pub use legacy::{
 };
 use mail::{MAIL_FROM, MAIL_SMTP_CA, MAIL_SMTP_URL, SES_FROM, Sender};
 use passkeys::{PASSKEY_ORIGINS, PASSKEY_RP_ID, RelyingParty};
+
+/// Name and purpose of the service, for its `main`.
+pub const ABOUT: About =
+    About { name: "auth", purpose: "Login codes, sessions and their cookies.", variables: VARIABLES };
 
 /// The address to listen on.
 pub const AUTH_ADDRESS: Variable = Variable {

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::legacy::written::SessionKey;
+use crate::legacy::session_key::SessionKey;
 
 /// How long an access token is valid: as long as the legacy backend's (`contracts/http/legacy/auth.hurl`).
 pub const ACCESS_LIFETIME: Duration = Duration::from_secs(14_400);

@@ -22,6 +22,8 @@ pub mod search;
 pub mod seed;
 pub mod settings;
 
+pub use settings::ABOUT;
+
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
@@ -30,7 +32,7 @@ use events::outbox::Worker;
 use kit::caller::Words;
 use kit::generation::Surface;
 use kit::peer::Peer;
-use kit::startup::{About, HeaderCase, Service, StartError};
+use kit::startup::{HeaderCase, Service, StartError};
 use kit::work::Work;
 use prometheus::Registry;
 
@@ -38,13 +40,6 @@ use crate::books::Books;
 use crate::news::{News, Telling};
 use crate::people::People;
 use crate::settings::Settings;
-
-/// Name and purpose of the service, for its `main`.
-pub const ABOUT: About = About {
-    name: "library",
-    purpose: "Books: people list, find and read them, and bots add, release and renew them.",
-    variables: settings::VARIABLES,
-};
 
 /// The bodies of the gate's refusals, which [`routes`] turns into this service's form.
 pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "Not Found" };

@@ -61,9 +61,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use kit::caller::Refused;
 use kit::generation::Surface;
 use kit::openapi::Documents;
-use kit::{Gate, Person, SessionExpiry, answer};
+use kit::{Gate, Person, PlatformService, SessionExpiry, answer};
 use prometheus::{Registry, TextEncoder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -71,6 +72,7 @@ use utoipa_axum::routes;
 use crate::books::Books;
 use crate::error::Error;
 use crate::people::People;
+use crate::settings::ABOUT;
 
 /// The state that handlers share.
 #[derive(Clone)]
@@ -143,7 +145,7 @@ fn for_services() -> OpenApiRouter<App> {
 #[must_use]
 pub fn documents() -> Documents {
     let public = later().merge(previews()).into_openapi();
-    Documents::of("library", crate::ABOUT.purpose, public, for_services().into_openapi())
+    Documents::of(ABOUT.name, ABOUT.purpose, public, for_services().into_openapi())
 }
 
 /// What the legacy library writes first in every answer.
@@ -161,6 +163,7 @@ pub fn router(
 ) -> Router {
     let probed = books.clone();
     let app = App { books, people, gate: gate.clone(), files, counts };
+    let of_services = middleware::from_fn_with_state(gate.clone(), of_the_platform);
     let mut routes = Router::new().fallback(|| async { Error::NoSuchPath });
     match surface {
         Surface::Older => {
@@ -182,7 +185,7 @@ pub fn router(
         .iter()
         .fold(previews, |previews, path| previews.route(path, get(preview::other)));
     // Added after the layers, because neither a robot nor a service is a person.
-    let routes = routes.merge(previews).merge(Router::from(for_services()));
+    let routes = routes.merge(previews).merge(Router::from(for_services()).layer(of_services));
     // For a scraper that reaches the service itself: the edge closes the path.
     let routes = routes.route("/metrics", get(metrics));
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
@@ -224,6 +227,16 @@ async fn signed_in(State(gate): State<Gate>, request: Request, next: Next) -> Re
     match Person::from_request_parts(&mut parts, &gate).await {
         Ok(_) => next.run(Request::from_parts(parts, body)).await,
         Err(_) => Error::Unauthenticated.into_response(),
+    }
+}
+
+/// Lets only services of the platform pass. For every other caller the path does not exist, in the words of a path that does not.
+async fn of_the_platform(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match PlatformService::from_request_parts(&mut parts, &gate).await {
+        Ok(_) => next.run(Request::from_parts(parts, body)).await,
+        Err(Refused::Unauthenticated(_)) => Error::Unauthenticated.into_response(),
+        Err(Refused::NotThere(_)) => Error::NoSuchPath.into_response(),
     }
 }
 

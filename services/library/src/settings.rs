@@ -7,7 +7,15 @@ use kit::base::Base;
 use kit::generation::Surface;
 use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
+use kit::startup::About;
 use redis_connection::Address;
+
+/// Name and purpose of the service, for its `main`.
+pub const ABOUT: About = About {
+    name: "library",
+    purpose: "Books: people list, find and read them, and bots add, release and renew them.",
+    variables: VARIABLES,
+};
 
 /// The address to listen on.
 pub const LIBRARY_ADDRESS: Variable = Variable {

@@ -19,23 +19,18 @@ pub mod migrations;
 pub mod routes;
 pub mod settings;
 
+pub use settings::ABOUT;
+
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
 use kit::caller::Words;
-use kit::startup::{About, HeaderCase, Service, StartError};
+use kit::startup::{HeaderCase, Service, StartError};
 
 use crate::files::Files;
 use crate::jobs::Jobs;
 use crate::library::Library;
 use crate::settings::Settings;
-
-/// Name and purpose of the service, for its `main`.
-pub const ABOUT: About = About {
-    name: "sync",
-    purpose: "Takes books and pictures from signed programs outside, in batches that can be repeated and resumed.",
-    variables: settings::VARIABLES,
-};
 
 /// The bodies of the gate's refusals.
 pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "Not found" };

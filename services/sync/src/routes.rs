@@ -29,6 +29,7 @@ use crate::events::Readers;
 use crate::files::{Files, Received, Upload};
 use crate::jobs::{JobName, Jobs, Outcome, Progress};
 use crate::library::Book;
+use crate::settings::ABOUT;
 
 /// The longest batch: fifty books with two hundred tags each are under 1 MiB, as long as the edge takes signed bodies.
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
@@ -60,7 +61,7 @@ fn described() -> OpenApiRouter<App> {
 /// Returns the OpenAPI documents of the routes. There is none for clients.
 #[must_use]
 pub fn documents() -> Documents {
-    Documents::of("sync", crate::ABOUT.purpose, OpenApi::default(), described().into_openapi())
+    Documents::of(ABOUT.name, ABOUT.purpose, OpenApi::default(), described().into_openapi())
 }
 
 /// Builds the routes with their layers, ready to be served.

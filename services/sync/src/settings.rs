@@ -5,6 +5,14 @@ use std::path::PathBuf;
 
 use kit::base::Base;
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
+use kit::startup::About;
+
+/// Name and purpose of the service, for its `main`.
+pub const ABOUT: About = About {
+    name: "sync",
+    purpose: "Takes books and pictures from signed programs outside, in batches that can be repeated and resumed.",
+    variables: VARIABLES,
+};
 
 /// The address to listen on.
 pub const SYNC_ADDRESS: Variable = Variable {

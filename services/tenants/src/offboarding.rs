@@ -18,10 +18,11 @@ pub(crate) mod entity;
 pub mod participants;
 pub mod progress;
 pub mod run;
+mod shown;
 
 use clock::UnixTime;
 use identity::ServiceName;
-use kit::{Reach, TenantId};
+use kit::TenantId;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _};
@@ -29,7 +30,6 @@ use sea_orm::{DatabaseTransaction, DbErr, EntityTrait as _};
 use crate::error::Error;
 use crate::standing::Kept;
 use crate::tenant::Author;
-use crate::tenants::Tenants;
 use entity::{ActiveModel, Column, Entity, Model};
 use progress::{Phase, Progress};
 
@@ -91,20 +91,6 @@ pub(crate) async fn begin(
 /// `time` as a column.
 pub(crate) fn millis(time: UnixTime) -> i64 {
     i64::try_from(time.millis()).unwrap_or(i64::MAX)
-}
-
-impl Tenants {
-    /// Returns where the offboarding of the tenant `id` stands.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], when it has none or is not in `reach`; [`Error::Store`].
-    pub async fn offboarding(&self, reach: Reach, id: TenantId) -> Result<Offboarding, Error> {
-        if !reach.contains(Some(id)) {
-            return Err(Error::NotFound);
-        }
-        let row = Entity::find_by_id(id.0).one(self.database()).await?.ok_or(Error::NotFound)?;
-        Offboarding::try_from(&row)
-    }
 }
 
 impl TryFrom<&Model> for Offboarding {

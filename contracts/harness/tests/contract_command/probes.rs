@@ -155,3 +155,46 @@ fn a_route_without_an_exchange_is_named_and_the_exceptions_may_only_become_fewer
     let (code, out, _) = coverage(&["--access-log", "access.json"]);
     assert!(code == 0 && out.contains("2 of 2 routes have an exchange"), "{out}");
 }
+
+#[test]
+fn every_command_ends_with_two_for_a_file_that_cannot_be_used() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(place.path().join("edge.yaml"), "listeners: 1\n").expect("it is writable");
+    std::fs::write(place.path().join("requests.hurl"), "GET /a\n").expect("it is writable");
+    let against = "http://127.0.0.1:9";
+    let probe = |command: &'static str, file: &'static str| {
+        vec!["contract", command, file, "--against", against, "--echo", "127.0.0.1:0"]
+    };
+    let ca = ["--ca", "missing.pem"];
+    for (arguments, named) in [
+        (probe("spoof", "edge.yaml"), "edge.yaml"),
+        (probe("spoof", "missing.yaml"), "missing.yaml"),
+        (probe("paths", "edge.yaml"), "edge.yaml"),
+        (vec!["contract", "coverage", "edge.yaml", "--goldens", "."], "edge.yaml"),
+        (
+            [
+                &[
+                    "contract",
+                    "verify",
+                    "--against",
+                    against,
+                    "--direct",
+                    against,
+                    "--requests",
+                    "requests.hurl",
+                ],
+                &ca[..],
+            ]
+            .concat(),
+            "missing.pem",
+        ),
+        (
+            [&["contract", "capture", "--from", against, "--requests", "requests.hurl"], &ca[..]].concat(),
+            "missing.pem",
+        ),
+    ] {
+        let (code, out, err) = run(place.path(), &arguments[1..]);
+        assert!(code == 2 && err.contains(named), "{arguments:?} ended with {code}: {out}{err}");
+        assert!(err.contains(&format!("cutover contract {}", arguments[1])), "{err}");
+    }
+}

@@ -14,45 +14,15 @@
 //! | a refresh here | joins the family | the old one is kept aside, where the legacy backend does not look: a sign-out with the old pair still ends the sign-in |
 //! | a sign-out or a refresh at the legacy backend | stays until it expires | deleted, and the key decides |
 
-use std::fmt;
-
-use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use clock::UnixTime;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kit::{SessionId, SubjectId};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::session_key::SessionKey;
 use crate::error::Error;
 use crate::token::{ACCESS_LIFETIME, Holder, Pair, REFRESH_LIFETIME, SigningFailed};
-
-/// As many random bytes as the legacy backend's keys have: 86 characters of base64.
-const KEY_BYTES: usize = 64;
-
-/// The key of one session, as text.
-pub struct SessionKey(String);
-
-impl fmt::Debug for SessionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SessionKey([redacted])")
-    }
-}
-
-impl SessionKey {
-    fn draw() -> Result<Self, Error> {
-        let mut bytes = [0_u8; KEY_BYTES];
-        rand::fill(&mut bytes).map_err(|_| Error::Random)?;
-        Ok(Self(STANDARD_NO_PAD.encode(bytes)))
-    }
-
-    /// Returns the text that the legacy backend stores.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 /// The claims of both tokens, in the legacy backend's order.
 #[derive(Serialize)]
@@ -75,7 +45,7 @@ struct Claims<'c> {
 /// # Errors
 /// [`Error::Random`], [`Error::Signing`].
 pub fn issue(holder: &Holder, issuer: &str, now: UnixTime) -> Result<Pair, Error> {
-    let (session, key) = (SessionId(Uuid::new_v4()), SessionKey::draw()?);
+    let (session, key) = (SessionId(Uuid::new_v4()), SessionKey::draw().map_err(|_| Error::Random)?);
     let (access_expires, refresh_expires) = (now.plus(ACCESS_LIFETIME), now.plus(REFRESH_LIFETIME));
     let signing = EncodingKey::from_secret(key.as_str().as_bytes());
     let sign = |claims: &Claims<'_>| {

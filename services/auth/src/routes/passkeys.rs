@@ -28,7 +28,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::{App, json, signed_in};
+use super::json;
+use crate::app::{App, signed_in};
 use crate::body::passkey as described;
 use crate::error::Error;
 use crate::passkey::Listed;

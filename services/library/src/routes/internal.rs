@@ -13,12 +13,12 @@ use utoipa::ToSchema;
 
 use super::parameters::Batch;
 use super::query::{MAX_ITEMS, Query, book_id, invalid};
-use super::refusals::{Broken, InvalidBook, InvalidId, InvalidQuery, NoBook};
+use super::refusals::{Broken, InvalidBook, InvalidId, InvalidQuery, NoService};
 use super::view::{self, Later, Pair};
 use super::{App, body};
 use crate::book::{Book, Tag};
 use crate::books::{Filter, Page, Put, Renewed, Sort, Way};
-use crate::error::{Error, json};
+use crate::error::{Error, Refusal, json};
 
 /// The content type of answers.
 const JSON: &str = "application/json; charset=utf-8";
@@ -133,7 +133,7 @@ fn read<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, Error> {
     params(("ids[]" = Vec<i32>, Query, description = "The ids, at most a hundred.", style = Form, explode)),
     responses(
         (status = 200, description = "The books.", body = Vec<Whole>, content_type = JSON),
-        InvalidQuery, Unauthenticated, Broken, Unavailable,
+        InvalidQuery, Unauthenticated, NoService, Broken, Unavailable,
     ),
 )]
 pub(super) async fn by_ids(
@@ -152,7 +152,7 @@ pub(super) async fn by_ids(
     request_body = ByTags,
     responses(
         (status = 200, description = "Pairs of a tag, as `[kind, name]`, and its books.", content_type = JSON),
-        InvalidBook, Unauthenticated, Broken, Unavailable,
+        InvalidBook, Unauthenticated, NoService, Broken, Unavailable,
     ),
 )]
 pub(super) async fn by_tags(
@@ -177,7 +177,7 @@ pub(super) async fn by_tags(
     request_body = Command,
     responses(
         (status = 200, description = "The answer.", body = Has, content_type = JSON),
-        InvalidBook, Unauthenticated, Broken, Unavailable,
+        InvalidBook, Unauthenticated, NoService, Broken, Unavailable,
     ),
 )]
 pub(super) async fn command(
@@ -201,7 +201,13 @@ pub(super) async fn command(
     ),
     responses(
         (status = 204, description = "Replaced."),
-        InvalidId, NoBook, Unauthenticated, Broken, Unavailable,
+        InvalidId, Unauthenticated,
+        (
+            status = 404,
+            description = "The book does not exist (JSON), or the caller is not a service of the platform (text).",
+            content((Refusal = "application/json; charset=utf-8"), (String = "text/plain; charset=utf-8")),
+        ),
+        Broken, Unavailable,
     ),
 )]
 pub(super) async fn renew(
@@ -220,9 +226,7 @@ pub(super) async fn renew(
     request_body = Batch,
     responses(
         (status = 200, description = "Every book is written.", body = Written, content_type = JSON),
-        InvalidBook, Unauthenticated,
-        (status = 404, description = "The caller is not a service of the platform."),
-        TooLarge, Broken, Unavailable,
+        InvalidBook, Unauthenticated, NoService, TooLarge, Broken, Unavailable,
     ),
 )]
 pub(super) async fn put(

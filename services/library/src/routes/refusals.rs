@@ -46,6 +46,15 @@ pub(super) struct LowRole;
 )]
 pub(super) struct NoBook(Refusal<'static>);
 
+/// A caller for whom the route does not exist.
+#[derive(IntoResponses)]
+#[response(
+    status = 404,
+    description = "The caller is not a service of the platform.",
+    content_type = "text/plain; charset=utf-8"
+)]
+pub(super) struct NoService(String);
+
 /// A failure of the service.
 #[derive(IntoResponses)]
 #[response(

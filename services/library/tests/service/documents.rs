@@ -32,3 +32,18 @@ async fn a_method_is_answered_exactly_when_it_is_documented() {
     }
     assert_eq!(documented.len(), 16);
 }
+
+#[tokio::test]
+async fn for_a_person_a_route_of_services_is_a_path_that_does_not_exist() {
+    for surface in [Surface::Older, Surface::Later] {
+        let app = TestApp::on(None, surface).await;
+        let absent = app.get("/nothing").await;
+        let internal = operations(&library::routes::documents().internal);
+        assert!(internal.len() >= 5, "{internal:?}");
+        for (method, path) in internal {
+            let target = path.replace("{old}", "1").replace("{new}", "2");
+            // The answer is compared with the document, too.
+            assert_eq!(app.call(Role::BOT, &format!("{method} {target}"), "").await, absent, "{method} {path}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ use edge_config::{Edge, Environment, Match, route_of};
 use serde::Deserialize;
 
 use super::refused;
-use crate::exit::{DONE, FOUND, INVALID};
+use crate::exit::{DONE, FOUND};
 use crate::{out, render};
 
 /// `cutover contract coverage`
@@ -69,10 +69,7 @@ struct Logged {
 pub(super) fn main(arguments: &Arguments, environment: Environment<'_>) -> u8 {
     let edge = match render::load(&arguments.file, environment) {
         Ok(edge) => edge,
-        Err(message) => {
-            out::error!("{message}");
-            return INVALID;
-        }
+        Err(message) => return refused("coverage", &message),
     };
     match counted(arguments, &edge) {
         Ok(coverage) => print(arguments, &coverage),

@@ -12,8 +12,7 @@ use edge_config::{Edge, Environment, closed_paths};
 
 use super::spoof::{print, public_routes};
 use super::{Sending, progress, refused};
-use crate::exit::INVALID;
-use crate::{out, render};
+use crate::render;
 
 /// `cutover contract paths`
 #[derive(Debug, Args)]
@@ -39,10 +38,7 @@ pub struct Arguments {
 pub(super) async fn main(arguments: &Arguments, environment: Environment<'_>) -> u8 {
     let edge = match render::load(&arguments.file, environment) {
         Ok(edge) => edge,
-        Err(message) => {
-            out::error!("{message}");
-            return INVALID;
-        }
+        Err(message) => return refused("paths", &message),
     };
     let token = uuid::Uuid::new_v4().simple().to_string();
     let plan = match plan(arguments, &edge, &token) {

@@ -12,7 +12,7 @@ use edge_config::edge::{Exposure, Policy};
 use edge_config::{Edge, Environment};
 
 use super::{Sending, progress, refused};
-use crate::exit::{DONE, FOUND, INVALID};
+use crate::exit::{DONE, FOUND};
 use crate::{out, render};
 
 /// `cutover contract spoof`
@@ -48,10 +48,7 @@ pub struct Arguments {
 pub(super) async fn main(arguments: &Arguments, environment: Environment<'_>) -> u8 {
     let edge = match render::load(&arguments.file, environment) {
         Ok(edge) => edge,
-        Err(message) => {
-            out::error!("{message}");
-            return INVALID;
-        }
+        Err(message) => return refused("spoof", &message),
     };
     let token = uuid::Uuid::new_v4().simple().to_string();
     let plan = match plan(arguments, &edge, &token) {
