@@ -43,7 +43,11 @@ async fn for_a_person_a_route_of_services_is_a_path_that_does_not_exist() {
         for (method, path) in internal {
             let target = path.replace("{old}", "1").replace("{new}", "2");
             // The answer is compared with the document, too.
-            assert_eq!(app.call(Role::BOT, &format!("{method} {target}"), "").await, absent, "{method} {path}");
+            assert_eq!(
+                app.call(Role::BOT, &format!("{method} {target}"), "").await,
+                absent,
+                "{method} {path}"
+            );
         }
     }
 }
