@@ -94,6 +94,27 @@ async fn a_stop_waits_for_the_call_that_runs() {
     assert_eq!(app.waiting().await, 0, "the call was made, and it is recorded");
 }
 
+#[tokio::test]
+async fn a_book_that_could_not_be_stored_is_announced_once_it_is() {
+    let postgres = PrivatePostgres::start();
+    let (app, users, _listener) = on(Some(postgres.url()), Surface::Older).await;
+    // The transaction fails at its very end.
+    postgres
+        .sql("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$");
+    let trigger = "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON books DEFERRABLE INITIALLY DEFERRED \
+                   FOR EACH ROW EXECUTE FUNCTION refuse()";
+    postgres.sql(trigger);
+    assert_eq!(app.call(Role::BOT, "POST /books", &book(1000)).await.status, 500);
+    assert_eq!(
+        postgres.sql("SELECT count(*) FROM outbox_events"),
+        "0",
+        "no people hear of a book that is not there"
+    );
+    postgres.sql("DROP TRIGGER refuse ON books");
+    assert_eq!(app.call(Role::BOT, "POST /books", &book(1000)).await.status, 201);
+    app.until("the book is announced", || users.calls().len() == 1).await;
+}
+
 async fn people_hear_of_releases_and_renewals(database_url: Option<String>) {
     let (app, users, _listener) = on(database_url, Surface::Later).await;
     let bot = async |line: &str, body: &str| app.call(Role::BOT, line, body).await.status;

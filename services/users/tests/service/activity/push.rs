@@ -85,6 +85,33 @@ async fn each_device_gets_one_message_on_sqlite() {
     each_device_of_a_person_who_is_told_gets_one_message(&app(None).await).await;
 }
 
+/// A notification that could not be stored has no message, and the repeated announcement has one for each device.
+#[tokio::test]
+async fn a_message_is_stored_with_its_notification_or_not_at_all() {
+    let postgres = PrivatePostgres::start();
+    // The transaction fails at its very end.
+    postgres
+        .sql("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$");
+    let app = app(Some(postgres.url())).await;
+    let person = app.as_person(DEMO, Role::NORMAL);
+    let tag = json!({"kind": "book_tag", "tag_kind": "group", "tag_name": "some group", "is_dislike": false});
+    let token = json!({ "token": "phone" });
+    for (line, body) in [("POST /users/@me/tastes", tag), ("POST /users/@me/fcm-token", token)] {
+        assert_eq!(app.call(line, &person, &body.to_string()).await.status, 201);
+    }
+    let book = json!({ "kind": "book", "book_id": 41, "book_tags": [["group", "some group"]] }).to_string();
+    let announce = async || {
+        let library = app.edge.service("library", "users");
+        app.call("POST /_/users/notifications", &library, &book).await.status
+    };
+    let trigger = "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON notifications_book DEFERRABLE INITIALLY DEFERRED \
+                   FOR EACH ROW EXECUTE FUNCTION refuse()";
+    postgres.sql(trigger);
+    assert_eq!((announce().await, waiting(&app).await.len()), (500, 0));
+    postgres.sql("DROP TRIGGER refuse ON notifications_book");
+    assert_eq!((announce().await, waiting(&app).await.len()), (201, 1));
+}
+
 #[tokio::test]
 async fn each_device_gets_one_message_on_postgresql() {
     let postgres = PrivatePostgres::start();
