@@ -1,8 +1,8 @@
 //! What runs beside the routes of a service: workers of an outbox, consumers of events, schedules. It ends after the routes have,
 //! and finishes what it has begun.
 //!
-//! A part that is stopped in the middle loses nothing: its event or row is taken again. But it is taken again only when a lease or
-//! a connection has ended, and what lies outside the database may happen twice. So a stop waits for it.
+//! A part that is stopped in the middle loses nothing: its event or row is taken again. But it is taken again only when a
+//! lease or a connection has ended, and what lies outside the database may happen twice. So a stop waits for it.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How long running work has to end: a delivery's own limit of 20 seconds (`DELIVER_WITHIN` of the package `events`), and some for
-/// its record.
+/// How long running work has to end: a delivery's own limit of 20 seconds (`DELIVER_WITHIN` of the package `events`), and
+/// some for its record.
 pub const STOP_WITHIN: Duration = Duration::from_secs(25);
 
 /// The running work of a service. Clones share it. When the last one is dropped, the work ends, too.

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 /// The most bytes of a push message's texts and data: FCM takes 4,096 bytes of payload, and its frame needs some.
 const MAX_PUSH_BYTES: usize = 3_500;
 
-/// The most bytes of a device's registration token. Today's have about 160, and Firebase names 4 KiB as the limit; the users service
-/// stores tokens up to it.
+/// The most bytes of a device's registration token. Today's have about 160, and Firebase names 4 KiB as the limit; the users
+/// service stores tokens up to it.
 const MAX_DEVICE_BYTES: usize = 4_096;
 
 /// The most characters of a subject: RFC 5322 wants lines of at most 998 bytes, and mail programs show far fewer.

@@ -66,8 +66,8 @@ impl Activity {
     }
 
     /// Tells every person who likes one of `tags` that `book` has appeared. A person who was told of it before is not told
-    /// again, so a service can repeat an announcement of which it does not know whether it arrived. Each device of a person who is
-    /// told gets a push message ([`super::push`]).
+    /// again, so a service can repeat an announcement of which it does not know whether it arrived. Each device of a person
+    /// who is told gets a push message ([`super::push`]).
     ///
     /// # Errors
     /// [`Error::Store`]. Some people may have been told then.
