@@ -256,8 +256,9 @@ fn letters(run: &mut Run) {
     let dead = good("GET /_/notifications/dead", "/_/notifications/dead", "", 200);
     let id = eventually_some("the letter is dead", || {
         let letters: Vec<Value> = serde_json::from_str(&run.send(&dead).text()).ok()?;
-        let refused = letters.iter().find(|letter| letter["idempotencyKey"] == "refused")?;
-        refused["id"].as_str().map(str::to_owned)
+        let refused =
+            letters.iter().find(|letter| letter.get("idempotencyKey").is_some_and(|key| key == "refused"))?;
+        refused.get("id")?.as_str().map(str::to_owned)
     });
     let target = format!("/_/notifications/dead/{id}/retry");
     run.send(&good("POST /_/notifications/dead/{id}/retry", &target, "", 204));
