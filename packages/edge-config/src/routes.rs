@@ -89,6 +89,9 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         .optional("upgrade")
         .and_then(|n| reader::choice(context, n, &format!("`upgrade` of {shown}"), &[("websocket", true)]));
     let stream = fields.optional("stream").and_then(|n| reader::boolean(context, n, "`stream`"));
+    let idempotent = fields.optional("idempotent").filter(|n| {
+        reader::boolean(context, n, &format!("`idempotent` of {shown}")) == Some(true)
+    });
     let ends_with =
         fields.optional("ends_with").and_then(|n| sections::streams::ends_with(context, n, &shown, named));
     let shadow = fields.optional("shadow").and_then(|n| {
@@ -120,6 +123,10 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         (_, Some(true)) => Some("`stream: true`"),
         (_, _) => None,
     };
+    if let (Some(node), Some(endless)) = (idempotent, endless) {
+        let problem = format!("{shown} is `idempotent`, and {endless} cannot be sent again");
+        context.faults.report(node.place, problem, "remove one of them");
+    }
     let body_limit = sections::wire::body_limit(context, &mut fields, &shown, websocket == Some(true));
     let times = sections::wire::route_times(context, &mut fields, &shown, endless);
     fields.finish();
@@ -134,6 +141,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         shadow,
         websocket: websocket.unwrap_or(false),
         stream: stream.unwrap_or(false),
+        idempotent: idempotent.is_some(),
         ends_with,
         answers: answers?,
         cross_site: cross_site.unwrap_or(false),

@@ -12,3 +12,21 @@ pub mod tenants {
         include!("generated/cutover.tenants.v1.rs");
     }
 }
+
+/// The users service.
+pub mod users {
+    /// Version 1.
+    pub mod v1 {
+        #![expect(clippy::all, reason = "generated")]
+        include!("generated/cutover.users.v1.rs");
+    }
+}
+
+/// The library.
+pub mod library {
+    /// Version 1.
+    pub mod v1 {
+        #![expect(clippy::all, reason = "generated")]
+        include!("generated/cutover.library.v1.rs");
+    }
+}

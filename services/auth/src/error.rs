@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use kit::answer;
+use kit::peer::CallFailed;
 use kit::generation::Surface;
 use sea_orm::DbErr;
 
-use crate::people::LookupFailed;
 use crate::token::SigningFailed;
 
 /// Why a request failed. The first group is the client's fault. The second group is the service's fault and
@@ -69,7 +69,7 @@ pub enum Error {
     Store(#[source] DbErr),
     /// The users service could not be queried.
     #[error("the account could not be looked up")]
-    Lookup(#[source] LookupFailed),
+    Lookup(#[source] CallFailed),
     /// The mail with the code could not be sent or written.
     #[error("the mail could not be sent")]
     Mail(#[source] std::io::Error),

@@ -2,16 +2,8 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What a URL keeps: the unreserved set (RFC 3986 §2.3).
-const URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// What the name of a directory keeps.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'+').remove(b'@');
-
-/// Returns `text` with every byte outside the URL's unreserved set (RFC 3986 §2.3) as `%XX`.
-pub(crate) fn percent(text: &str) -> String {
-    utf8_percent_encode(text, URL).to_string()
-}
 
 /// Returns `text` as the name of one directory: without a separator, and never `.`, `..` or hidden.
 pub(crate) fn directory_name(text: &str) -> String {
@@ -29,7 +21,5 @@ mod tests {
         assert_eq!(directory_name("../../etc@x"), "%2E.%2F..%2Fetc@x");
         assert_eq!(directory_name(".."), "%2E.");
         assert_eq!(directory_name("a\0/b\\c@x"), "a%00%2Fb%5Cc@x");
-        assert_eq!(percent("a/../b?c#d@x.y"), "a%2F..%2Fb%3Fc%23d%40x.y");
-        assert_eq!(percent("é"), "%C3%A9");
     }
 }

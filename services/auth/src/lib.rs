@@ -42,9 +42,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Clock, SystemClock};
-use identity::assertion::{Signer, Verifier};
-use identity::principal::InvalidServiceName;
+use identity::assertion::Verifier;
 use kit::caller::{Gate, Words};
+use kit::peer::Peer;
 use kit::startup::{HeaderCase, Service, StartError};
 use tokio::time::MissedTickBehavior;
 
@@ -100,7 +100,6 @@ pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartErr
 pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, StartError> {
     let home = &settings.home;
     let verifier = Verifier::new(ABOUT.name).trust_file(&settings.edge, &home.key("identity.jwks.json"))?;
-    let signer = Signer::from_file(ABOUT.name, &home.key("auth.pem"))?;
     let tokens = Tokens::from_files(
         &home.key("session.pem"),
         &home.key("session.jwks.json"),
@@ -108,11 +107,8 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
         &settings.audience,
         Arc::clone(&clock),
     )?;
-    let me = ABOUT.name.parse().map_err(|e: InvalidServiceName| StartError::File(e.to_string()))?;
-    let people = People::new(&settings.service_edge_url, &settings.edge, me, signer, Arc::clone(&clock))
-        .map_err(|e| {
-            StartError::File(format!("the client for {} cannot start: {e}", settings.service_edge_url))
-        })?;
+    let peer = Peer::new(home, &settings.edge, ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
+    let people = People::new(&peer);
     let database = kit::store::open(settings.database_url.as_deref(), &home.database(ABOUT.name)).await?;
     migrations::run(&database).await?;
     let file = home.path().join("sessions").join("revoked.jsonl");

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kit::generation::Surface;
+use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
 use kit::settings::{
     CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, SES_KEY, SES_REGION, SES_URL,
     Variable, database_url,
@@ -32,14 +33,6 @@ pub const AUTH_ADDRESS: Variable = Variable {
     name: "AUTH_ADDRESS",
     default: Some("127.0.0.1:3021"),
     help: "Listen address; port 0 means any free port",
-    secret: false,
-};
-
-/// The edge's listener for services.
-pub const SERVICE_EDGE_URL: Variable = Variable {
-    name: "SERVICE_EDGE_URL",
-    default: Some("http://127.0.0.1:8081"),
-    help: "The edge's listener for services, used to look up accounts",
     secret: false,
 };
 
@@ -238,7 +231,7 @@ impl Settings {
         let root_domain = reader.checked(&ROOT_DOMAIN, check_domain);
         let settings = Self {
             address: reader.address(&AUTH_ADDRESS),
-            service_edge_url: reader.checked(&SERVICE_EDGE_URL, check_url).trim_end_matches('/').to_owned(),
+            service_edge_url: service_edge_url(&mut reader),
             mail: mail::read(&mut reader),
             passkeys: RelyingParty::read(&mut reader, &root_domain),
             root_domain,

@@ -8,6 +8,7 @@ use identity::assertion::Verifier;
 use sea_orm::DatabaseConnection;
 
 use crate::caller::{Gate, Words};
+use crate::peer::Peer;
 use crate::settings::{CUTOVER_HOME, EDGE_NAME, Home, Reader, database_url};
 use crate::startup::StartError;
 use crate::store;
@@ -50,6 +51,14 @@ impl Base {
     pub fn gate(&self, name: &str, words: Words, clock: Arc<dyn Clock>) -> Result<Gate, StartError> {
         let keys = self.home.key("identity.jwks.json");
         Ok(Gate::new(Verifier::new(name).trust_file(&self.edge, &keys)?, clock, words))
+    }
+
+    /// Returns what the service `name` calls other services with, through the edge's listener at `url`.
+    ///
+    /// # Errors
+    /// [`StartError`], when `keys/NAME.pem` cannot be used or the TLS library cannot start.
+    pub fn peer(&self, name: &str, url: &str, clock: Arc<dyn Clock>) -> Result<Peer, StartError> {
+        Peer::new(&self.home, &self.edge, name, url, clock)
     }
 
     /// Opens the database of the service `name`: PostgreSQL, or `db/NAME.sqlite` in the home.

@@ -15,7 +15,7 @@
 //! * [`disk`]: whether a path or the disk caused an error of the system.
 //! * [`migrating`]: the command that brings the tables up to date.
 //! * [`openapi`]: the documents of a service's routes, made from their code.
-//! * [`peer`]: calls of the other services, through the edge.
+//! * [`grpc`]: calls in gRPC from the other services. [`peer`]: calls of the other services, through the edge.
 //! * [`store`]: SQLite or PostgreSQL behind one connection type.
 //! * [`work`]: what runs beside the routes, and how it ends.
 
@@ -27,6 +27,7 @@ pub mod cookies;
 pub mod disk;
 pub mod email;
 pub mod generation;
+pub mod grpc;
 pub mod id;
 pub mod migrating;
 pub mod openapi;

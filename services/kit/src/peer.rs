@@ -3,6 +3,11 @@
 //! The caller introduces itself with an assertion that it signs with a key of its own (`keys/NAME.pem`, whose public
 //! half the edge file lists under `services`). The edge verifies it, decides whether this service may call that path,
 //! and signs the identity that the called service sees. A service never calls another one directly.
+//!
+//! Calls are in gRPC ([`Peer::channel`], [`answered`]) where `packages/proto` has their messages, and in HTTP ([`Peer::call`])
+//! where the called service is any service, such as a participant in the removal of a tenant.
+
+mod channel;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,10 +20,13 @@ use identity::assertion::{Signer, SigningFailed};
 use identity::principal::InvalidServiceName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tonic::Code;
+use tonic::transport::Endpoint;
 
-use crate::base::Base;
-use crate::settings::{Reader, Variable};
+use crate::settings::{Home, Reader, Variable};
 use crate::startup::StartError;
+
+pub use channel::{Channel, answered};
 
 /// The edge's listener for services.
 pub const SERVICE_EDGE_URL: Variable = Variable {
@@ -36,16 +44,21 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest answer in bytes. A page of a hundred books has about 100 KiB; tags of a page with all their books can
 /// have some MiB. A service with 64 MiB of memory must not read more.
-const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+pub const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 /// A client of the other services, with this service's identity.
 #[derive(Clone)]
-pub struct Peer(Arc<Inner>);
+pub struct Peer {
+    inner: Arc<Inner>,
+    /// How long a whole call may take.
+    within: Duration,
+}
 
 struct Inner {
     client: reqwest::Client,
     url: String,
     edge: String,
+    endpoint: Endpoint,
     me: Caller,
     signer: Signer,
     clock: Arc<dyn Clock>,
@@ -53,7 +66,7 @@ struct Inner {
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peer").field("url", &self.0.url).finish_non_exhaustive()
+        f.debug_struct("Peer").field("url", &self.inner.url).finish_non_exhaustive()
     }
 }
 
@@ -91,6 +104,14 @@ pub enum CallFailed {
     /// The answer has another body than the question allows.
     #[error("the answer cannot be read: {0}")]
     Answer(String),
+    /// A call in gRPC ended with another status than OK.
+    #[error("the call ended with {code:?}: {message}")]
+    Rpc {
+        /// The status.
+        code: Code,
+        /// Its message, shortened.
+        message: String,
+    },
     /// This service could not sign its identity.
     #[error(transparent)]
     Signing(#[from] SigningFailed),
@@ -109,24 +130,38 @@ fn check_url(text: &str) -> Result<(), String> {
 }
 
 impl Peer {
-    /// Calls services as the service `name`, through the listener at `url` of the edge of `base`.
+    /// Calls services as the service `name`, with its key in `home`, through the listener at `url` of the edge `edge`.
     ///
     /// # Errors
     /// [`StartError`], when `keys/NAME.pem` cannot be used or the TLS library cannot start.
-    pub fn new(base: &Base, name: &str, url: &str, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let signer = Signer::from_file(name, &base.home.key(&format!("{name}.pem")))?;
+    pub fn new(
+        home: &Home,
+        edge: &str,
+        name: &str,
+        url: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let signer = Signer::from_file(name, &home.key(&format!("{name}.pem")))?;
         let me: identity::ServiceName =
             name.parse().map_err(|e: InvalidServiceName| StartError::File(e.to_string()))?;
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             // A proxy from the environment would see the signed identity.
             .no_proxy()
             .build()
             .map_err(|error| StartError::File(format!("the client for {url} cannot start: {error}")))?;
-        let (url, edge) = (url.to_owned(), base.edge.clone());
-        Ok(Self(Arc::new(Inner { client, url, edge, me: Caller::Service(me.into()), signer, clock })))
+        let endpoint = channel::endpoint(url)?;
+        let (url, edge) = (url.to_owned(), edge.to_owned());
+        let me = Caller::Service(me.into());
+        let inner = Arc::new(Inner { client, url, edge, endpoint, me, signer, clock });
+        Ok(Self { inner, within: CALL_TIMEOUT })
+    }
+
+    /// Returns the same peer with another limit of a whole call than two seconds, for work that no person waits for.
+    #[must_use]
+    pub fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
     }
 
     /// Gets `target`, a path with its query.
@@ -147,9 +182,10 @@ impl Peer {
         target: &str,
         body: Option<&impl Serialize>,
     ) -> Result<Reply, CallFailed> {
-        let Inner { client, url, edge, me, signer, clock } = &*self.0;
-        let introduction = signer.sign(me, edge, clock.now())?;
-        let request = client.request(method, format!("{url}{target}")).bearer_auth(introduction);
+        let Inner { client, url, .. } = &*self.inner;
+        let introduction = self.inner.introduction()?;
+        let request = client.request(method, format!("{url}{target}")).timeout(self.within);
+        let request = request.bearer_auth(introduction);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
@@ -166,5 +202,12 @@ impl Peer {
             bytes.extend_from_slice(&chunk);
         }
         Ok(Reply { status, body: bytes })
+    }
+}
+
+impl Inner {
+    /// Signs who calls, for one call.
+    fn introduction(&self) -> Result<String, SigningFailed> {
+        self.signer.sign(&self.me, &self.edge, self.clock.now())
     }
 }

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use ::settings::Program;
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use identity::keyset::KeyFileError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::answer::Chain;
 use crate::settings::{Faults, RUST_LOG, Reader, Variable};
@@ -37,6 +37,16 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(65 * 60);
 
 /// The longest request head in bytes. Envoy allows 60 KiB of headers and adds its own.
 const MAX_HEAD_BYTES: usize = 128 * 1024;
+
+/// The same for HTTP/2, which counts 32 bytes more for each field (RFC 9113, 10.5.1).
+const MAX_FIELD_BYTES: u32 = 160 * 1024;
+
+/// The most requests at once on one HTTP/2 connection. The edge has one or two connections to a service and lets further
+/// requests wait; each of its workers has a few hundred under way at most.
+const MAX_STREAMS: u32 = 512;
+
+/// A peer that vanished silently is noticed after this and the library's own 20 s.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How long running requests may finish after SIGTERM: as long as any request may take.
 const DRAIN_TIMEOUT: Duration = REQUEST_TIMEOUT;
@@ -209,7 +219,8 @@ fn stop_signal() -> Result<impl Future<Output = ()>, StartError> {
     })
 }
 
-/// Serves `router` on `listener` until `stop`, then lets running requests finish, for at most ten seconds.
+/// Serves `router` on `listener` until `stop`, then lets running requests finish, for at most ten seconds. A connection speaks
+/// HTTP/1.1, or HTTP/2 from its first byte (RFC 9113, 3.3), as calls in gRPC do.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -218,12 +229,9 @@ pub async fn serve(
 ) {
     let connections = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .title_case_headers(header_case == HeaderCase::Title);
+    let builder = Arc::new(builder(header_case));
+    // Its end tells connections that have not begun to speak.
+    let (serving, _) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
         // A slot first: a connection that cannot be served is not accepted.
@@ -249,16 +257,43 @@ pub async fn serve(
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
         let service = TowerToHyperService::new(router.clone());
-        let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), service));
+        let (builder, watcher, mut serving) =
+            (Arc::clone(&builder), connections.watcher(), serving.subscribe());
         tokio::spawn(async move {
             let _slot = slot;
-            if let Err(error) = connection.await {
+            // The library waits without a limit for the bytes that tell one protocol from the other.
+            let begun = tokio::select! {
+                begun = tokio::time::timeout(IDLE_TIMEOUT, stream.readable()) => matches!(begun, Ok(Ok(()))),
+                _ = serving.changed() => false,
+            };
+            if !begun {
+                return;
+            }
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "a connection ended early");
             }
         });
     }
-    drop(listener);
+    drop((listener, serving));
     if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown()).await.is_err() {
         tracing::warn!("requests were still running {DRAIN_TIMEOUT:?} after the stop signal; closing them");
     }
+}
+
+fn builder(header_case: HeaderCase) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .title_case_headers(header_case == HeaderCase::Title);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_FIELD_BYTES)
+        .keep_alive_interval(KEEPALIVE);
+    builder
 }

@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 
 use crate::answer;
 use crate::caller::Words;
+use crate::grpc;
 use crate::telemetry;
 use crate::unread;
 
@@ -35,6 +36,9 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the probe waits for a dependency before it answers "not ready".
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The routes of probes, which come every few seconds: their log lines are for debugging alone.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/grpc.health.v1.Health/{call}"];
 
 /// Checks whether the service can do its work at the moment.
 pub type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
@@ -70,6 +74,7 @@ pub fn surround_open_within(routes: Router, ready: Ready, timeout: Duration) -> 
 fn bound(routes: Router, ready: Ready, timeout: Duration, narrow: impl FnOnce(Router) -> Router) -> Router {
     let inner = routes
         .route("/healthz", get(|| async { answer::text(StatusCode::OK, "ok") }))
+        .merge(grpc::health(Arc::clone(&ready)))
         .route("/readyz", get(move || probe(Arc::clone(&ready))))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(name_route));
@@ -78,10 +83,16 @@ fn bound(routes: Router, ready: Ready, timeout: Duration, narrow: impl FnOnce(Ro
 }
 
 async fn probe(ready: Ready) -> Response {
-    match tokio::time::timeout(PROBE_TIMEOUT, ready()).await {
-        Ok(true) => answer::text(StatusCode::OK, "ready"),
-        Ok(false) | Err(_) => answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    if is_ready(&ready).await {
+        answer::text(StatusCode::OK, "ready")
+    } else {
+        answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready")
     }
+}
+
+/// Whether the service says within [`PROBE_TIMEOUT`] that it is ready.
+pub(crate) async fn is_ready(ready: &Ready) -> bool {
+    tokio::time::timeout(PROBE_TIMEOUT, ready()).await.unwrap_or(false)
 }
 
 /// Records the route's pattern instead of the path: a path can contain an e-mail address, which must not
@@ -109,11 +120,13 @@ async fn around(timeout: Duration, request: Request, next: Next) -> Response {
         .await;
         let route = response.extensions().get::<Route>().map_or("none", |route| route.0.as_str());
         let status = response.status().as_u16();
+        // The status of a gRPC answer is always 200; a refusal has its own in the head.
+        let grpc_status = response.headers().get("grpc-status").and_then(|code| code.to_str().ok());
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        if route == "/healthz" || route == "/readyz" {
+        if PROBES.contains(&route) {
             tracing::debug!(%method, route, status, micros, "answered");
         } else {
-            tracing::info!(%method, route, status, micros, "answered");
+            tracing::info!(%method, route, status, grpc_status, micros, "answered");
         }
         response
     }

@@ -9,6 +9,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod direct;
 mod documents;
 mod listener;
 mod plain;
@@ -29,6 +30,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 
 use crate::settings::Home;
 
+pub use direct::Direct;
 pub use documents::{assert_documented, assert_written, operations};
 pub use listener::ServiceListener;
 pub use plain::{as_the_edge, tenant_in};

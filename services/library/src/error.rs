@@ -10,6 +10,7 @@ use kit::answer;
 use kit::peer::CallFailed;
 use sea_orm::DbErr;
 use serde::Serialize;
+use tonic::Status;
 use utoipa::ToSchema;
 
 use crate::people::Unknown;
@@ -100,6 +101,23 @@ impl IntoResponse for Error {
             }
         };
         json(status, &Refusal { name, message: &message })
+    }
+}
+
+impl From<Error> for Status {
+    /// The status that a gRPC client reads where an HTTP client reads the status of [`Error::into_response`].
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        match error {
+            Error::Unauthenticated => Self::unauthenticated(text),
+            Error::Forbidden => Self::permission_denied(text),
+            Error::NoSuchPath | Error::NoSuchMethod => Self::unimplemented(text),
+            Error::NotFound(_) => Self::not_found(text),
+            Error::Taken => Self::already_exists(text),
+            Error::Invalid(_) | Error::NotJson => Self::invalid_argument(text),
+            Error::People(_) | Error::Dislikes(_) => Self::unavailable(text),
+            Error::Store(_) | Error::Outbox(_) => kit::grpc::internal(&error),
+        }
     }
 }
 

@@ -31,7 +31,6 @@ use events::Outbox;
 use events::outbox::Worker;
 use kit::caller::Words;
 use kit::generation::Surface;
-use kit::peer::Peer;
 use kit::startup::{HeaderCase, Service, StartError};
 use kit::work::Work;
 use prometheus::Registry;
@@ -81,11 +80,11 @@ pub async fn router(
     let outbox = Outbox::new(Arc::clone(&clock));
     let news = News { outbox: outbox.clone(), announced: settings.surface.into() };
     let books = Books::new(database.clone(), Arc::clone(&clock), news);
-    let peer = Peer::new(&settings.base, ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
+    let peer = settings.base.peer(ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
     let counts = Registry::new();
     let metrics = cache::Metrics::new(&counts)
         .map_err(|error| StartError::File(format!("the counts of the cache cannot be listed: {error}")))?;
-    let people = People::new(peer, settings.redis.as_ref(), metrics);
+    let people = People::new(&peer, settings.redis.as_ref(), metrics);
     if let Some(path) = &settings.seed {
         seed::apply(path, &books).await?;
     }

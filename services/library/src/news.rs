@@ -13,6 +13,7 @@ use kit::peer::CallFailed;
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use tonic::Code;
 
 use crate::books::Books;
 use crate::error::Error;
@@ -153,15 +154,14 @@ impl Telling {
 fn outcome(error: &CallFailed) -> Outcome {
     let shown = kit::answer::Chain(error).to_string();
     match error {
-        CallFailed::Transport(_) => Outcome::Unavailable { error: shown },
-        CallFailed::Status(status) if [502, 503, 504].contains(&status.as_u16()) => {
-            Outcome::Unavailable { error: shown }
-        }
-        CallFailed::Status(status) if [400, 413, 422].contains(&status.as_u16()) => {
+        CallFailed::Rpc { code: Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled, .. }
+        | CallFailed::Transport(_) => Outcome::Unavailable { error: shown },
+        CallFailed::Rpc { code: Code::InvalidArgument | Code::OutOfRange, .. } => {
             Outcome::Refused { error: shown }
         }
-        // 401, 403 and 404 are an edge that does not let the library pass: a person corrects it meanwhile.
-        CallFailed::Status(_) | CallFailed::Answer(_) | CallFailed::Signing(_) => {
+        // UNAUTHENTICATED, PERMISSION_DENIED and UNIMPLEMENTED are an edge that does not let the library pass, or an older
+        // users service: a person corrects it meanwhile.
+        CallFailed::Rpc { .. } | CallFailed::Status(_) | CallFailed::Answer(_) | CallFailed::Signing(_) => {
             Outcome::Failed { error: shown, after: None }
         }
     }

@@ -4,17 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cache::{Bounds, Cache, InvalidKey, Key, Kind, LoadError, Metrics};
-use http::{Method, StatusCode};
-use kit::peer::{CallFailed, Peer};
+use kit::peer::{CallFailed, Channel, Peer, answered};
 use kit::{SubjectId, VerifiedTenant};
+use proto::users::v1::activity_client::ActivityClient;
+use proto::users::v1::{AnnounceBookRequest, ListDislikesRequest, RenewBookRequest, Tag as TagMessage};
 use redis_connection::Address;
 use serde::{Deserialize, Serialize};
 
 use crate::book::Tag;
-
-/// The most bytes of the tags in one call. The users service reads 64 KiB of a body; two hundred of the longest tags take
-/// 160 KiB, and the tags of real books a few.
-const MAX_TAG_BYTES: usize = 48 * 1024;
 
 /// What people dislike. A person who turns the pages of a list has them read once; a new dislike is seen after ten seconds at
 /// most, five in Redis and five in memory. The users service does not announce changes of dislikes.
@@ -52,22 +49,16 @@ pub enum Unknown {
 /// The users service.
 #[derive(Clone, Debug)]
 pub struct People {
-    peer: Peer,
+    activity: ActivityClient<Channel>,
     dislikes: Cache<Dislikes>,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum Announcement<'a> {
-    Book { book_id: i32, book_tags: &'a [(&'a str, &'a str)] },
 }
 
 impl People {
     /// Calls the users service as `peer`. With `redis`, replicas share what people dislike. It needs a tokio runtime.
     #[must_use]
-    pub fn new(peer: Peer, redis: Option<&Address>, metrics: Metrics) -> Self {
+    pub fn new(peer: &Peer, redis: Option<&Address>, metrics: Metrics) -> Self {
         let bounds = Bounds { values: MAX_PEOPLE, ..Bounds::default() };
-        Self { peer, dislikes: Cache::new("dislikes", bounds, redis, metrics) }
+        Self { activity: ActivityClient::new(peer.channel()), dislikes: Cache::new("dislikes", bounds, redis, metrics) }
     }
 
     /// Returns what `person` dislikes, at most the newest thousand books and tags, as it was at most ten seconds ago. A person
@@ -78,8 +69,15 @@ impl People {
     pub async fn dislikes(&self, tenant: VerifiedTenant, person: SubjectId) -> Result<Dislikes, Unknown> {
         let key = Key::new(&tenant.id().into(), &DISLIKES, &person.to_string())?;
         let read = async {
-            let reply = self.peer.get(&format!("/_/users/{person}/dislikes")).await?;
-            if reply.status == StatusCode::NOT_FOUND { Ok(None) } else { reply.json().map(Some) }
+            let request = ListDislikesRequest { person_id: person.to_string() };
+            match answered(self.activity.clone().list_dislikes(request)).await {
+                Ok(found) => {
+                    let tags = found.tags.into_iter().map(|tag| (tag.kind, tag.name)).collect();
+                    Ok(Some(Dislikes { books: found.book_ids, tags }))
+                }
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            }
         };
         Ok(self.dislikes.get(&key, read).await?.unwrap_or_default())
     }
@@ -89,20 +87,9 @@ impl People {
     /// # Errors
     /// [`CallFailed`]. Some people may have been told then.
     pub async fn announce(&self, book: i32, tags: &[Tag]) -> Result<(), CallFailed> {
-        let mut rest: Vec<(&str, &str)> =
-            tags.iter().map(|tag| (tag.kind.as_str(), tag.name.as_str())).collect();
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fitting = rest.iter().take_while(|(kind, name)| {
-                bytes += kind.len() + name.len();
-                bytes <= MAX_TAG_BYTES
-            });
-            let later = rest.split_off(fitting.count().max(1));
-            let body = Announcement::Book { book_id: book, book_tags: &rest };
-            self.send(Method::POST, "/_/users/notifications", Some(&body), StatusCode::CREATED).await?;
-            rest = later;
-        }
-        Ok(())
+        let message = |tag: &Tag| TagMessage { kind: tag.kind.clone(), name: tag.name.clone() };
+        let request = AnnounceBookRequest { book_id: book, tags: tags.iter().map(message).collect() };
+        answered(self.activity.clone().announce_book(request)).await.map(drop)
     }
 
     /// Moves what people expressed about the book `old` to the book `new`.
@@ -110,18 +97,7 @@ impl People {
     /// # Errors
     /// [`CallFailed`]. Some of it may have been moved then; a repetition moves the rest.
     pub async fn renew(&self, old: i32, new: i32) -> Result<(), CallFailed> {
-        let target = format!("/_/users/books/{old}/{new}");
-        self.send(Method::PATCH, &target, None::<&()>, StatusCode::NO_CONTENT).await
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        target: &str,
-        body: Option<&impl Serialize>,
-        expected: StatusCode,
-    ) -> Result<(), CallFailed> {
-        let reply = self.peer.call(method, target, body).await?;
-        if reply.status == expected { Ok(()) } else { Err(CallFailed::Status(reply.status)) }
+        let request = RenewBookRequest { old_id: old, new_id: new };
+        answered(self.activity.clone().renew_book(request)).await.map(drop)
     }
 }

@@ -35,12 +35,15 @@
 //! | `POST /_/books/by-tags` | 200 books of each tag |
 //! | `POST /_/command` | 200 whether a book or a tag exists |
 //!
+//! Services have the same in gRPC ([`grpc`]), except for `PUT /_/books`.
+//!
 //! Prometheus reads `GET /metrics`: the counts of the cache ([`crate::people`]).
 //!
 //! On both surfaces `GET /open-graph/books/{id}` and `GET /open-graph/books/tags/{kind}/{name}` are pages for previews of
 //! links ([`preview`]). Every other path needs a person: 401 comes before 404. For errors see [`crate::error`].
 
 pub(crate) mod body;
+mod grpc;
 mod internal;
 mod later;
 mod older;
@@ -187,12 +190,13 @@ pub fn router(
     // Added after the layers, because neither a robot nor a service is a person.
     let routes = routes.merge(previews).merge(Router::from(for_services()).layer(of_services));
     // For a scraper that reaches the service itself: the edge closes the path.
+    let calls = grpc::routes(app.clone());
     let routes = routes.route("/metrics", get(metrics));
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let books = probed.clone();
         Box::pin(async move { books.reachable().await })
     };
-    let served = kit::surface::surround_open(routes.with_state(app), Arc::new(ready));
+    let served = kit::surface::surround_open(routes.with_state(app).merge(calls), Arc::new(ready));
     match surface {
         // Around everything, because the router compares paths before its own layers run.
         Surface::Older => {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use kit::base::Base;
+use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
 use kit::startup::About;
 
@@ -27,14 +28,6 @@ pub const SYNC_ROOT: Variable = Variable {
     name: "SYNC_ROOT",
     default: None,
     help: "Directory of the pictures, the same as IMAGE_ROOT of the image service",
-    secret: false,
-};
-
-/// The service listener of the edge.
-pub const SERVICE_EDGE_URL: Variable = Variable {
-    name: "SERVICE_EDGE_URL",
-    default: Some("http://127.0.0.1:8081"),
-    help: "The edge's listener for services, through which books reach the library",
     secret: false,
 };
 
@@ -90,7 +83,7 @@ impl Settings {
             address: reader.address(&SYNC_ADDRESS),
             base: Base::read(&mut reader),
             root: root.map(PathBuf::from).unwrap_or_default(),
-            edge_url: reader.text(&SERVICE_EDGE_URL).trim_end_matches('/').to_owned(),
+            edge_url: service_edge_url(&mut reader),
             issuer: reader.text(&TOKEN_ISSUER),
         };
         reader.finish(settings)

@@ -27,7 +27,6 @@ use events::outbox::Worker;
 use events::relay::Relay;
 use events::{Bus, Outbox, Source};
 use identity::ServiceName;
-use identity::assertion::Signer;
 use identity::principal::InvalidServiceName;
 use kit::caller::Words;
 use kit::startup::{About, HeaderCase, Service, StartError};
@@ -86,7 +85,6 @@ pub struct Running {
 /// [`StartError`], which names the fix.
 pub async fn start(settings: Settings, clock: Arc<dyn Clock>, work: &Work) -> Result<Running, StartError> {
     let gate = settings.base.gate(ABOUT.name, WORDS, Arc::clone(&clock))?;
-    let signer = Signer::from_file(ABOUT.name, &settings.base.home.key("tenants.pem"))?;
     let me: ServiceName =
         ABOUT.name.parse().map_err(|e: InvalidServiceName| StartError::File(e.to_string()))?;
     let database = settings.base.open_database(ABOUT.name).await?;
@@ -103,9 +101,7 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>, work: &Work) -> Re
         offboardings: Arc::new(Notify::new()),
         participants: settings.participants.into(),
     };
-    let url = &settings.service_edge_url;
-    let participants = Participants::new(url, &settings.base.edge, me.clone(), signer, Arc::clone(&clock))
-        .map_err(|error| StartError::File(format!("the client for {url} cannot start: {error}")))?;
+    let peer = settings.base.peer(ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
     work.run_until_stopped(events::outbox::keep_house(database.clone(), Arc::clone(&clock)));
     let tenants = Tenants::new(database.clone(), clock, news);
     let grpc = grpc::serve(settings.grpc_address, tenants.clone(), work).await?;
@@ -121,7 +117,7 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>, work: &Work) -> Re
     }
     let steps = Steps::new()
         .map_err(|error| StartError::File(format!("the counts of offboardings cannot be made: {error}")))?;
-    let offboarder = Offboarder::new(tenants.clone(), participants, me, steps.clone());
+    let offboarder = Offboarder::new(tenants.clone(), Participants::new(peer), me, steps.clone());
     work.run(|stop| offboarder.run(stop));
     let tally = Tally { events, invalidations: pushed, steps };
     Ok(Running { router: routes::router(tenants, gate, settings.managers.into(), tally), grpc, bus })

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use identity::ServiceName;
 use kit::base::Base;
+use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
 use kit::settings::{
     AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader, Variable,
 };
@@ -39,14 +40,6 @@ pub const TENANTS_PARTICIPANTS: Variable = Variable {
     name: "TENANTS_PARTICIPANTS",
     default: Some("users"),
     help: "Services whose data of a tenant is removed with it, in this order, separated by commas; empty for none",
-    secret: false,
-};
-
-/// The listener through which this service calls the participants.
-pub const SERVICE_EDGE_URL: Variable = Variable {
-    name: "SERVICE_EDGE_URL",
-    default: Some("http://127.0.0.1:8081"),
-    help: "The edge's listener for services, used to have other services remove a tenant's data",
     secret: false,
 };
 
@@ -125,7 +118,7 @@ impl Settings {
             base: Base::read(&mut reader),
             managers: reader.parsed_by(&TENANTS_MANAGERS, names).unwrap_or_default(),
             participants: reader.parsed_by(&TENANTS_PARTICIPANTS, distinct).unwrap_or_default(),
-            service_edge_url: reader.checked(&SERVICE_EDGE_URL, url).trim_end_matches('/').to_owned(),
+            service_edge_url: service_edge_url(&mut reader),
             redis: reader.parsed_by(&REDIS_URL, |url| validity::open(url).map_err(|e| e.to_string())),
             broker: reader.parsed_by(&AMQP_URL, |url| {
                 broker_connection::Address::parse(url).map_err(|e| e.to_string())
@@ -147,12 +140,5 @@ fn distinct(list: &str) -> Result<Vec<ServiceName>, String> {
     match names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|other| other == *name)) {
         Some((_, twice)) => Err(format!("{twice} is listed twice")),
         None => Ok(names),
-    }
-}
-
-fn url(text: &str) -> Result<(), String> {
-    match text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) {
-        Some(rest) if !rest.trim_end_matches('/').is_empty() => Ok(()),
-        Some(_) | None => Err("write an address such as http://127.0.0.1:8081".to_owned()),
     }
 }

@@ -2,18 +2,24 @@
 
 use std::collections::HashMap;
 
-use kit::peer::{CallFailed, Peer};
-use serde::{Deserialize, Serialize};
+use kit::grpc;
+use kit::peer::{CallFailed, Channel, MAX_ANSWER_BYTES, Peer, answered};
+use proto::library::v1::library_client::LibraryClient;
+use proto::library::v1::{
+    Book as BookMessage, HasBookRequest, HasTagRequest, ListBooksByTagsRequest, ListBooksRequest, Order,
+    Tag as TagMessage,
+};
+use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::activity::tag::{Pair, Tag};
+use crate::activity::tag::Tag;
 use crate::error::Error;
 
-/// The most tags in one question. Names of tags have up to 200 characters, and a body at most 64 KiB.
-const TAGS_AT_ONCE: usize = 50;
+/// The most tags in one question, as the library answers it.
+const TAGS_AT_ONCE: usize = 100;
 
 /// A book with the fields of both surfaces.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Book {
     /// Its id.
     pub id: i32,
@@ -30,18 +36,15 @@ pub struct Book {
     /// Whether another book replaces it.
     pub legacy: bool,
     /// When it was released.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub published_at: Option<OffsetDateTime>,
     /// When it appeared at its source.
-    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it was last changed.
-    #[serde(with = "time::serde::rfc3339")]
     pub updated_at: OffsetDateTime,
 }
 
 /// A tag as an object.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct NamedTag {
     /// Its kind.
     pub kind: String,
@@ -56,39 +59,19 @@ pub struct BooksOfTags {
     pub per_page: u64,
     /// The number of the part, from 1.
     pub page: u64,
-    /// The order, as the library writes it.
-    pub sort_by: &'static str,
+    /// The order of the books of each tag.
+    pub order: Order,
 }
 
 /// The library, with the questions of this service.
 #[derive(Clone, Debug)]
-pub struct Catalogue(Peer);
-
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum Command<'a> {
-    HasBook { book_id: i32 },
-    HasBookTag { book_tag: (&'a str, &'a str) },
-}
-
-#[derive(Deserialize)]
-struct Has {
-    has: bool,
-}
-
-#[derive(Serialize)]
-struct ByTags<'a> {
-    tags: Vec<(&'a str, &'a str)>,
-    per_page: u64,
-    page: u64,
-    sort_by: &'static str,
-}
+pub struct Catalogue(LibraryClient<Channel>);
 
 impl Catalogue {
     /// Asks the library as `peer`.
     #[must_use]
-    pub fn new(peer: Peer) -> Self {
-        Self(peer)
+    pub fn new(peer: &Peer) -> Self {
+        Self(LibraryClient::new(peer.channel()).max_decoding_message_size(MAX_ANSWER_BYTES))
     }
 
     /// Returns whether there is such a book.
@@ -96,7 +79,8 @@ impl Catalogue {
     /// # Errors
     /// [`Error::Library`].
     pub async fn has_book(&self, id: i32) -> Result<bool, Error> {
-        self.has(&Command::HasBook { book_id: id }).await
+        let asked = answered(self.0.clone().has_book(HasBookRequest { book_id: id })).await;
+        asked.map(|answer| answer.has).map_err(Error::Library)
     }
 
     /// Returns whether there is such a tag.
@@ -104,13 +88,8 @@ impl Catalogue {
     /// # Errors
     /// [`Error::Library`].
     pub async fn has_tag(&self, tag: &Tag) -> Result<bool, Error> {
-        self.has(&Command::HasBookTag { book_tag: (&tag.kind, &tag.name) }).await
-    }
-
-    async fn has(&self, command: &Command<'_>) -> Result<bool, Error> {
-        let reply = self.0.call(http::Method::POST, "/_/command", Some(command)).await;
-        let has: Result<Has, CallFailed> = reply.and_then(|reply| reply.json());
-        has.map(|answer| answer.has).map_err(Error::Library)
+        let asked = answered(self.0.clone().has_tag(HasTagRequest { tag: Some(tag.into()) })).await;
+        asked.map(|answer| answer.has).map_err(Error::Library)
     }
 
     /// Returns the existing ones of `ids`, of which there are at most 100.
@@ -125,10 +104,9 @@ impl Catalogue {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let query: Vec<String> = ids.iter().map(|id| format!("ids[]={id}")).collect();
-        let reply = self.0.get(&format!("/_/books?{}", query.join("&"))).await;
-        let books: Result<Vec<Book>, CallFailed> = reply.and_then(|reply| reply.json());
-        Ok(books.map_err(Error::Library)?.into_iter().map(|book| (book.id, book)).collect())
+        let found = answered(self.0.clone().list_books(ListBooksRequest { ids })).await;
+        let books = found.and_then(|answer| whole(answer.books)).map_err(Error::Library)?;
+        Ok(books.into_iter().map(|book| (book.id, book)).collect())
     }
 
     /// Returns books of each of `tags`. Tags without books are left out.
@@ -140,15 +118,53 @@ impl Catalogue {
         tags: &[&Tag],
         wanted: BooksOfTags,
     ) -> Result<HashMap<Tag, Vec<Book>>, Error> {
+        let BooksOfTags { per_page, page, order } = wanted;
+        // A part behind the largest number is empty, and so is that one.
+        let page = u32::try_from(page).unwrap_or(u32::MAX);
+        let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
         let mut all = HashMap::new();
         for some in tags.chunks(TAGS_AT_ONCE) {
-            let BooksOfTags { per_page, page, sort_by } = wanted;
-            let tags = some.iter().map(|tag| (tag.kind.as_str(), tag.name.as_str())).collect();
-            let question = ByTags { tags, per_page, page, sort_by };
-            let reply = self.0.call(http::Method::POST, "/_/books/by-tags", Some(&question)).await;
-            let found: Result<Vec<(Pair, Vec<Book>)>, CallFailed> = reply.and_then(|reply| reply.json());
-            all.extend(found.map_err(Error::Library)?.into_iter().map(|(tag, books)| (tag.into(), books)));
+            let tags = some.iter().map(|tag| TagMessage::from(*tag)).collect();
+            let question = ListBooksByTagsRequest { tags, per_page, page, order: order.into() };
+            let found = answered(self.0.clone().list_books_by_tags(question)).await.map_err(Error::Library)?;
+            for of_tag in found.tags {
+                let TagMessage { kind, name } = of_tag.tag.unwrap_or_default();
+                all.insert(Tag { kind, name }, whole(of_tag.books).map_err(Error::Library)?);
+            }
         }
         Ok(all)
+    }
+}
+
+/// Reads books. One with a field that cannot be is a fault of the answer.
+fn whole(books: Vec<BookMessage>) -> Result<Vec<Book>, CallFailed> {
+    let read = |book: BookMessage| -> Option<Book> {
+        let named = |TagMessage { kind, name }| NamedTag { kind, name };
+        Some(Book {
+            id: book.id,
+            title: book.title,
+            kind: book.kind,
+            tags: book.tags.into_iter().map(named).collect(),
+            language: book.language,
+            page: i16::try_from(book.pages).ok()?,
+            legacy: book.legacy,
+            published_at: grpc::time(book.published_at),
+            created_at: grpc::time(book.created_at)?,
+            updated_at: grpc::time(book.updated_at)?,
+        })
+    };
+    let invalid = |id| CallFailed::Answer(format!("the book {id} has a number or a time that cannot be"));
+    books
+        .into_iter()
+        .map(|book| {
+            let id = book.id;
+            read(book).ok_or_else(|| invalid(id))
+        })
+        .collect()
+}
+
+impl From<&Tag> for TagMessage {
+    fn from(tag: &Tag) -> Self {
+        Self { kind: tag.kind.clone(), name: tag.name.clone() }
     }
 }

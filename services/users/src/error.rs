@@ -7,6 +7,7 @@ use http::StatusCode;
 use kit::answer;
 use kit::peer::CallFailed;
 use sea_orm::DbErr;
+use tonic::Status;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -62,5 +63,20 @@ impl IntoResponse for Error {
             Self::NoHandle | Self::Library(_) | Self::Store(_) => return answer::internal(&self),
         };
         answer::text(status, text)
+    }
+}
+
+impl From<Error> for Status {
+    /// The status that a gRPC client reads where an HTTP client reads the status of [`Error::into_response`].
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        match error {
+            Error::NotFound | Error::Missing(_) => Self::not_found(text),
+            Error::NoSuchPath | Error::Unanswered => Self::unimplemented(text),
+            Error::Taken | Error::Liked => Self::already_exists(text),
+            Error::Forbidden => Self::permission_denied(text),
+            Error::Invalid(_) => Self::invalid_argument(text),
+            Error::NoHandle | Error::Library(_) | Error::Store(_) => kit::grpc::internal(&error),
+        }
     }
 }

@@ -30,7 +30,6 @@ use events::outbox::Worker;
 use events::relay::Relay;
 use events::{Bus, Exchange, Outbox, Source};
 use kit::caller::Words;
-use kit::peer::Peer;
 use kit::startup::{About, HeaderCase, Service, StartError};
 use kit::work::Work;
 use sea_orm::DatabaseConnection;
@@ -88,7 +87,7 @@ pub async fn router(
     let database = settings.base.open_database(ABOUT.name).await?;
     migrations::run(&database).await?;
     check_rule(&settings)?;
-    let peer = Peer::new(&settings.base, ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
+    let peer = settings.base.peer(ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
     // Without a broker no event leaves and none arrives: the other services run in processes of their own.
     let push = settings.broker.map(|broker| {
         let bus = Bus::open(Some(broker), settings.topology, ABOUT.name);
@@ -99,7 +98,7 @@ pub async fn router(
     if let Some(path) = &settings.seed {
         seed::apply(path, &accounts).await?;
     }
-    let app = App { accounts, activity, catalogue: Catalogue::new(peer), gate };
+    let app = App { accounts, activity, catalogue: Catalogue::new(&peer), gate };
     Ok(routes::router(app, settings.surface, settings.activity_surface))
 }
 

@@ -8,7 +8,7 @@
 //! | `GET /_/users/{id or e-mail}`, `GET /_/users?email=` | a service | 200 the account with its tenant; a service of a tenant finds only the people of that tenant |
 //! | `PUT`, `DELETE /_/users/tenants/{tenant}/removal`, `DELETE /_/users/tenants/{tenant}` | the tenants service | 204: all people of a tenant are removed, in two steps |
 //!
-//! The routes about activity are in [`activity`](self::activity).
+//! The routes about activity are in [`activity`](self::activity). Services have the same in gRPC ([`grpc`]).
 //!
 //! The [surface](kit::generation::Surface) decides which clients are answered; services see the same on both.
 //!
@@ -16,6 +16,7 @@
 
 mod activity;
 pub(crate) mod body;
+mod grpc;
 mod parameters;
 mod removal;
 mod view;
@@ -110,7 +111,8 @@ pub fn router(app: App, surface: Surface, activity_surface: Surface) -> Router {
         Surface::Later => activity::later().into(),
     };
     let internal = Router::from(for_services().merge(activity::for_services()));
-    let routes = accounts.merge(activity).merge(internal).with_state(app);
+    let calls = grpc::routes(app.clone());
+    let routes = accounts.merge(activity).merge(internal).with_state(app).merge(calls);
     let ready = move || -> std::pin::Pin<Box<dyn Future<Output = bool> + Send>> {
         let accounts = probed.clone();
         Box::pin(async move { accounts.reachable().await })

@@ -25,8 +25,9 @@ pub struct EdgeBuilder {
 }
 
 /// The backends of books and pictures in `envoy/edges/dev.yaml`.
-const BACKENDS: [&str; 2] = [
+const BACKENDS: [&str; 3] = [
     "  library: { address: \"${LIBRARY_ADDRESS:-127.0.0.1:3023}\" }\n",
+    "  library-calls: { address: \"${LIBRARY_ADDRESS:-127.0.0.1:3023}\", protocol: grpc, request_timeout_ms: 2000 }\n",
     "  image: { address: \"${IMAGE_ADDRESS:-127.0.0.1:3024}\" }\n",
 ];
 
@@ -39,12 +40,12 @@ const ROUTES: [&str; 4] = [
     "host: file, prefix: /, policy: signed-in, to: image,",
 ];
 
-/// The policies of the routes between services that lead to the library, and the end of each of them.
+/// The policies of the routes between services that lead to the library, and how those routes name them.
 const POLICIES: [&str; 2] = [
     "  catalogue: { kind: internal, services: [users] }\n",
     "  book-renewal: { kind: internal, services: [users] }\n",
 ];
-const OF_SERVICES: &str = " to: library, answers: library }";
+const OF_SERVICES: [&str; 2] = [" policy: catalogue,", " policy: book-renewal,"];
 
 /// The development edge's `text` before books and pictures moved to services of their own.
 pub(super) fn with_more_at_legacy(text: &str) -> String {
@@ -56,7 +57,8 @@ pub(super) fn with_more_at_legacy(text: &str) -> String {
         text.replace(route, &format!("{kept}to: legacy,"))
     });
     let moved = POLICIES.iter().fold(moved, |text, policy| text.replace(policy, ""));
-    moved.split_inclusive('\n').filter(|line| !line.contains(OF_SERVICES)).collect()
+    let is_of_services = |line: &&str| OF_SERVICES.iter().any(|policy| line.contains(policy));
+    moved.split_inclusive('\n').filter(|line| !is_of_services(line)).collect()
 }
 
 /// Writes files into the home before anything reads them.

@@ -31,6 +31,8 @@ pub struct Route {
     pub websocket: bool,
     /// Whether its answers may begin and end at any time, such as server-sent events.
     pub stream: bool,
+    /// Whether a repetition of any of its requests has the same effect, so that they may be sent again, whatever their method.
+    pub idempotent: bool,
     /// What ends its open requests, as the file says it; [`Edge::ends_with`](super::Edge::ends_with) knows the rest.
     pub ends_with: Option<EndsWith>,
     /// The names of the limits for its requests.

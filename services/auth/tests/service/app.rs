@@ -1,22 +1,23 @@
 //! Drives the service in tests.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use clock::{Clock as _, ManualClock};
-use http::{HeaderMap, Request, StatusCode};
+use http::Request;
 use identity::assertion::Verifier;
 use identity::{Caller, Person, Role};
 use kit::generation::Surface;
 use kit::settings::Home;
 use kit::testing::{START, TENANT, TestEdge, TestHome, Wire};
+use proto::users::v1::accounts_server::{Accounts, AccountsServer};
+use proto::users::v1::get_account_request::Person as Whom;
+use proto::users::v1::{Account, GetAccountRequest};
 use serde_json::{Value, json};
+use tonic::Status;
 use tower::ServiceExt as _;
 
 use auth::settings::passkeys::RelyingParty;
@@ -307,6 +308,7 @@ pub(crate) fn person(pair: &Pair) -> Person {
     }
 }
 
+/// The users service, as far as this service calls it, behind an edge that admits this service alone.
 #[derive(Clone)]
 struct ServiceEdge {
     verifier: Arc<Verifier>,
@@ -316,34 +318,38 @@ struct ServiceEdge {
 
 async fn service_edge(home: &TestHome, clock: &ManualClock, people: &People) -> Wire {
     let verifier = Verifier::new("dev").trust_file("auth", &home.key("auth.jwks.json")).unwrap();
-    let state = ServiceEdge { verifier: Arc::new(verifier), clock: clock.clone(), people: people.clone() };
-    Wire::start(
-        Router::new()
-            .route("/_/users", get(by_email))
-            .route("/_/users/{key}", get(look_up))
-            .with_state(state),
-    )
-    .await
+    let edge = ServiceEdge { verifier: Arc::new(verifier), clock: clock.clone(), people: people.clone() };
+    let calls = AccountsServer::new(edge).map_request(|request: Request<Body>| request.map(tonic::body::Body::new));
+    Wire::start(Router::new().route_service("/cutover.users.v1.Accounts/{call}", calls)).await
 }
 
-async fn by_email(
-    edge: State<ServiceEdge>,
-    Query(mut query): Query<HashMap<String, String>>,
-    headers: HeaderMap,
-) -> Response {
-    look_up(edge, Path(query.remove("email").unwrap()), headers).await
-}
-
-async fn look_up(State(edge): State<ServiceEdge>, Path(key): Path<String>, headers: HeaderMap) -> Response {
-    let bearer = headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
-    if edge.verifier.verify(bearer, edge.clock.now()) != Ok(Caller::Service("auth".parse().unwrap())) {
-        return StatusCode::UNAUTHORIZED.into_response();
-    }
-    let people = edge.people.0.lock().unwrap();
-    let found = people.get(&key).or_else(|| people.values().find(|person| person["id"] == key.as_str()));
-    match found {
-        Some(Value::String(raw)) => raw.clone().into_response(),
-        Some(person) => person.to_string().into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
+#[tonic::async_trait]
+impl Accounts for ServiceEdge {
+    async fn get_account(
+        &self,
+        request: tonic::Request<GetAccountRequest>,
+    ) -> Result<tonic::Response<Account>, Status> {
+        let bearer = request.metadata().get("authorization").unwrap().to_str().unwrap();
+        let assertion = bearer.strip_prefix("Bearer ").unwrap();
+        if self.verifier.verify(assertion, self.clock.now()) != Ok(Caller::Service("auth".parse().unwrap())) {
+            return Err(Status::unauthenticated(""));
+        }
+        let key = match request.into_inner().person.unwrap() {
+            Whom::Id(key) | Whom::Email(key) => key,
+        };
+        let people = self.people.0.lock().unwrap();
+        let found = people.get(&key).or_else(|| people.values().find(|person| person["id"] == key.as_str()));
+        let Some(person) = found else { return Err(Status::not_found("Not found user")) };
+        let text = |name: &str| person[name].as_str().map(str::to_owned);
+        // What is no number here is a number that no role has.
+        let role = person["role"].as_u64().unwrap_or(1_000);
+        Ok(tonic::Response::new(Account {
+            id: text("id").unwrap_or_default(),
+            name: text("name").unwrap_or_default(),
+            email: text("email").unwrap_or_default(),
+            role: u32::try_from(role).unwrap(),
+            tenant_id: text("tenant_id"),
+            ..Account::default()
+        }))
     }
 }

@@ -17,7 +17,7 @@ use super::refusals::{Broken, InvalidBook, InvalidId, InvalidQuery, NoService};
 use super::view::{self, Later, Pair};
 use super::{App, body};
 use crate::book::{Book, Tag};
-use crate::books::{Filter, Page, Put, Renewed, Sort, Way};
+use crate::books::{Books, Filter, Page, Put, Renewed, Sort, Way};
 use crate::error::{Error, Refusal, json};
 
 /// The content type of answers.
@@ -114,6 +114,28 @@ impl From<Order> for Sort {
     }
 }
 
+/// A part of the books of each tag.
+pub(super) struct Part {
+    /// The most books of each tag, from 1 to 100.
+    pub(super) per_page: u64,
+    /// The number of the part, from 1.
+    pub(super) page: u64,
+    /// The order of the books of each tag.
+    pub(super) sort: Sort,
+}
+
+impl Part {
+    /// Finds the books of at most a hundred tags, without those that others replace.
+    pub(super) async fn of(self, books: &Books, tags: Vec<Tag>) -> Result<Vec<(Tag, Vec<Book>)>, Error> {
+        let Self { per_page, page, sort } = self;
+        if !(1..=100).contains(&per_page) || page == 0 || tags.len() > MAX_ITEMS {
+            return Err(invalid("write at most 100 tags, per_page from 1 to 100, and page from 1"));
+        }
+        let filter = Filter { renewed: Renewed::Hidden, ..Filter::default() };
+        books.by_tags(tags, &filter, sort, Page { per_page, page }).await
+    }
+}
+
 /// What became of the books.
 #[derive(Default, Serialize, ToSchema)]
 pub(super) struct Written {
@@ -161,12 +183,8 @@ pub(super) async fn by_tags(
     body: Result<Json<ByTags>, JsonRejection>,
 ) -> Result<Response, Error> {
     let ByTags { tags, per_page, page, sort_by } = read(body)?;
-    if !(1..=100).contains(&per_page) || page == 0 || tags.len() > MAX_ITEMS {
-        return Err(invalid("write at most 100 tags, per_page from 1 to 100, and page from 1"));
-    }
-    let filter = Filter { renewed: Renewed::Hidden, ..Filter::default() };
-    let tags = tags.into_iter().map(Tag::from).collect();
-    let found = app.books.by_tags(tags, &filter, sort_by.into(), Page { per_page, page }).await?;
+    let part = Part { per_page, page, sort: sort_by.into() };
+    let found = part.of(&app.books, tags.into_iter().map(Tag::from).collect()).await?;
     let found: Vec<(Pair, Vec<Whole>)> = view::by_tag(found);
     Ok(json(StatusCode::OK, &found))
 }

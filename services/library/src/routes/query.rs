@@ -52,18 +52,7 @@ impl Query {
         if numbers.is_empty() {
             return Ok(None);
         }
-        let mut seen = HashSet::new();
-        for (place, number) in numbers.iter().enumerate() {
-            if *number < 1 {
-                return Err(invalid(format!("\"bookIds[{place}]\" must be greater than or equal to 1")));
-            }
-            if !seen.insert(number) {
-                return Err(invalid(format!("\"bookIds[{place}]\" contains a duplicate value")));
-            }
-        }
-        if numbers.len() > MAX_ITEMS {
-            return Err(invalid("\"bookIds\" must contain less than or equal to 100 items"));
-        }
+        check_ids(&numbers)?;
         // A larger number is the id of no book.
         Ok(Some(numbers.into_iter().filter_map(|number| i32::try_from(number).ok()).collect()))
     }
@@ -233,6 +222,23 @@ pub(super) fn book_id(text: &str) -> Result<i32, Error> {
     }
     // A larger number is the id of no book.
     text.parse().map_err(|_| Error::NotFound("Not found book"))
+}
+
+/// Checks the ids of one question.
+pub(super) fn check_ids(numbers: &[i64]) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    for (place, number) in numbers.iter().enumerate() {
+        if *number < 1 {
+            return Err(invalid(format!("\"bookIds[{place}]\" must be greater than or equal to 1")));
+        }
+        if !seen.insert(number) {
+            return Err(invalid(format!("\"bookIds[{place}]\" contains a duplicate value")));
+        }
+    }
+    if numbers.len() > MAX_ITEMS {
+        return Err(invalid("\"bookIds\" must contain less than or equal to 100 items"));
+    }
+    Ok(())
 }
 
 pub(super) fn invalid(why: impl Into<std::borrow::Cow<'static, str>>) -> Error {

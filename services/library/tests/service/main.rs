@@ -4,6 +4,7 @@
 
 mod app;
 mod documents;
+mod grpc;
 mod internal;
 mod later;
 mod older;

@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::any;
-use axum::{Json, Router};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request as HttpRequest;
 use clock::ManualClock;
-use http::{Method, StatusCode, Uri};
 use identity::Role;
 use kit::generation::Surface;
 use kit::testing::{PrivatePostgres, START, ServiceListener, TestHome};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use proto::users::v1::activity_server::{Activity, ActivityServer};
+use proto::users::v1::{
+    AnnounceBookRequest, AnnounceBookResponse, ListDeviceTokensRequest, ListDeviceTokensResponse,
+    ListDislikesRequest, ListDislikesResponse, ListHistoriesRequest, ListHistoriesResponse, ListTastesRequest,
+    ListTastesResponse, RenewBookRequest, RenewBookResponse, Tag,
+};
+use serde_json::json;
 use tokio::runtime::Runtime;
+use tonic::{Code, Request, Response, Status};
+use tower::ServiceExt as _;
 
 use crate::app::{Answer, DEMO, TestApp};
 
@@ -25,36 +30,80 @@ pub(crate) struct Users(Arc<Mutex<Recorded>>);
 #[derive(Default)]
 struct Recorded {
     calls: Vec<String>,
-    status: Option<StatusCode>,
-    dislikes: Value,
+    code: Option<Code>,
+    dislikes: ListDislikesResponse,
 }
 
 impl Users {
     pub(crate) fn router(&self) -> Router {
-        Router::new().fallback(any(Self::answer)).with_state(self.clone())
+        let calls = ActivityServer::new(self.clone());
+        let calls = calls.map_request(|request: HttpRequest<Body>| request.map(tonic::body::Body::new));
+        Router::new().route_service("/cutover.users.v1.Activity/{call}", calls)
     }
 
-    async fn answer(State(users): State<Self>, method: Method, uri: Uri, body: Bytes) -> Response {
-        let mut recorded = users.0.lock();
-        recorded
-            .calls
-            .push(format!("{method} {uri} {}", String::from_utf8_lossy(&body)).trim_end().to_owned());
-        if let Some(status) = recorded.status {
-            return status.into_response();
-        }
-        match method {
-            Method::GET => Json(recorded.dislikes.clone()).into_response(),
-            Method::POST => StatusCode::CREATED.into_response(),
-            _ => StatusCode::NO_CONTENT.into_response(),
+    fn answer<T>(&self, call: String, answer: impl FnOnce(&Recorded) -> T) -> Result<Response<T>, Status> {
+        let mut recorded = self.0.lock();
+        recorded.calls.push(call);
+        match recorded.code {
+            Some(code) => Err(Status::new(code, "told to fail")),
+            None => Ok(Response::new(answer(&recorded))),
         }
     }
 
-    fn set(&self, status: Option<StatusCode>) {
-        self.0.lock().status = status;
+    fn set(&self, code: Option<Code>) {
+        self.0.lock().code = code;
     }
 
     fn calls(&self) -> Vec<String> {
         self.0.lock().calls.clone()
+    }
+}
+
+#[tonic::async_trait]
+impl Activity for Users {
+    async fn list_dislikes(
+        &self,
+        request: Request<ListDislikesRequest>,
+    ) -> Result<Response<ListDislikesResponse>, Status> {
+        self.answer(format!("dislikes of {}", request.get_ref().person_id), |known| known.dislikes.clone())
+    }
+
+    async fn announce_book(
+        &self,
+        request: Request<AnnounceBookRequest>,
+    ) -> Result<Response<AnnounceBookResponse>, Status> {
+        let AnnounceBookRequest { book_id, tags } = request.into_inner();
+        let tags: Vec<String> = tags.iter().map(|tag| format!("{}-{}", tag.kind, tag.name)).collect();
+        self.answer(format!("announce {book_id}: {}", tags.join(", ")), |_| AnnounceBookResponse {})
+    }
+
+    async fn renew_book(
+        &self,
+        request: Request<RenewBookRequest>,
+    ) -> Result<Response<RenewBookResponse>, Status> {
+        let RenewBookRequest { old_id, new_id } = request.into_inner();
+        self.answer(format!("renew {old_id} as {new_id}"), |_| RenewBookResponse {})
+    }
+
+    async fn list_tastes(
+        &self,
+        _: Request<ListTastesRequest>,
+    ) -> Result<Response<ListTastesResponse>, Status> {
+        Err(Status::permission_denied("the library has no use for it"))
+    }
+
+    async fn list_histories(
+        &self,
+        _: Request<ListHistoriesRequest>,
+    ) -> Result<Response<ListHistoriesResponse>, Status> {
+        Err(Status::permission_denied("the library has no use for it"))
+    }
+
+    async fn list_device_tokens(
+        &self,
+        _: Request<ListDeviceTokensRequest>,
+    ) -> Result<Response<ListDeviceTokensResponse>, Status> {
+        Err(Status::permission_denied("the library has no use for it"))
     }
 }
 
@@ -72,7 +121,7 @@ fn book(id: i32) -> String {
     .to_string()
 }
 
-const TAGS: &str = r#""book_tags":[["artist","some artist"],["misc","full color"]]"#;
+const ANNOUNCED: &str = "announce 1000: artist-some artist, misc-full color";
 
 #[tokio::test]
 async fn a_stop_waits_for_the_call_that_runs() {
@@ -121,15 +170,15 @@ async fn people_hear_of_releases_and_renewals(database_url: Option<String>) {
     let new = book(1000).replace(",\"created_at\":0", "");
     assert_eq!(bot("POST /books", &new).await, 201);
     // While the users service is away, nothing is lost, and the caller does not wait.
-    users.set(Some(StatusCode::SERVICE_UNAVAILABLE));
+    users.set(Some(Code::Unavailable));
     assert_eq!(bot("PATCH /books/1000/release", "").await, 204);
     assert_eq!(bot("PATCH /books/1000/release", "").await, 204);
-    let announced = format!("POST /_/users/notifications {{\"kind\":\"book\",\"book_id\":1000,{TAGS}}}");
+    let announced = ANNOUNCED.to_owned();
     app.until("the announcement is tried", || users.calls().contains(&announced)).await;
     assert_eq!(bot("POST /books/40/renew/1000", "").await, 204);
     users.set(None);
     let before = users.calls().len();
-    let renewed = "PATCH /_/users/books/40/1000".to_owned();
+    let renewed = "renew 40 as 1000".to_owned();
     app.until("both are told", || {
         let calls = users.calls().split_off(before);
         calls.contains(&announced) && calls.contains(&renewed)
@@ -143,7 +192,7 @@ async fn people_hear_of_releases_and_renewals(database_url: Option<String>) {
     // A service replaces a book, too.
     let renewal = app.service("PATCH", "/_/books/39/1000").await;
     assert_eq!((renewal.status, renewal.body.as_str()), (204, ""));
-    app.until("it is told", || users.calls().contains(&"PATCH /_/users/books/39/1000".to_owned())).await;
+    app.until("it is told", || users.calls().contains(&"renew 39 as 1000".to_owned())).await;
     assert!(app.get("/books/39").await.body.contains("\"legacy\":true"));
     assert_eq!(app.service("PATCH", "/_/books/1/99999").await, Answer::no_book());
     assert_eq!(app.service("PATCH", "/_/books/0/1").await.status, 400);
@@ -166,7 +215,7 @@ async fn on_the_older_surface_people_hear_of_a_book_when_it_is_added() {
     assert_eq!(app.waiting().await, 0, "the initial books are no news");
     assert_eq!(app.call(Role::NORMAL, "POST /books", &book(1000)).await.status, 201);
     assert_eq!(app.call(Role::NORMAL, "POST /books", &book(1000)).await.status, 409);
-    let announced = format!("POST /_/users/notifications {{\"kind\":\"book\",\"book_id\":1000,{TAGS}}}");
+    let announced = ANNOUNCED.to_owned();
     app.until_async("it is told", async || app.waiting().await == 0).await;
     assert_eq!(users.calls(), [announced]);
 }
@@ -174,20 +223,22 @@ async fn on_the_older_surface_people_hear_of_a_book_when_it_is_added() {
 #[tokio::test(flavor = "multi_thread")]
 async fn news_that_can_never_be_told_is_a_dead_letter_that_says_why() {
     let (app, users, _listener) = on(None, Surface::Older).await;
-    users.set(Some(StatusCode::BAD_REQUEST));
+    users.set(Some(Code::InvalidArgument));
     assert_eq!(app.call(Role::NORMAL, "POST /books", &book(1000)).await.status, 201);
     app.until_async("it is dead", async || app.waiting().await == 0).await;
     let dead = events::outbox::dead(&app.database().await, None, 10).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert_eq!((dead[0].kind.as_str(), dead[0].attempts), ("library.book.appeared", 1));
-    assert!(dead[0].last_error.contains("400"), "{}", dead[0].last_error);
+    assert!(dead[0].last_error.contains("InvalidArgument"), "{}", dead[0].last_error);
 }
 
 async fn lists_leave_out_what_the_caller_dislikes(database_url: Option<String>) {
     let (app, users, _listener) = on(database_url, Surface::Later).await;
-    users.0.lock().dislikes = json!({ "books": [40, 38, 99_999], "tags": [
-        ["series", "some series"], ["misc", "a\u{0}b"], ["nokind", "x"],
-    ] });
+    let tag = |kind: &str, name: &str| Tag { kind: kind.to_owned(), name: name.to_owned() };
+    users.0.lock().dislikes = ListDislikesResponse {
+        book_ids: vec![40, 38, 99_999],
+        tags: vec![tag("series", "some series"), tag("misc", "a\0b"), tag("nokind", "x")],
+    };
     let all = app.get("/books?sort-by=id-desc&per-page=100").await.ids();
     assert_eq!(all.len(), 40);
     assert_eq!(users.calls(), Vec::<String>::new(), "the users service is not called without a reason");
@@ -201,23 +252,22 @@ async fn lists_leave_out_what_the_caller_dislikes(database_url: Option<String>) 
     assert_eq!(app.get(&format!("/books?sort-by=id-desc&{without}")).await.ids(), expected);
     assert_eq!(app.get(&format!("/books/search?q=sample&sort-by=id-desc&{without}")).await.ids(), expected);
     assert_eq!(app.get(&format!("/books?tags[]=series-some-series&{without}")).await.body, "[]");
-    let read = format!("GET /_/users/{DEMO}/dislikes");
+    let read = format!("dislikes of {DEMO}");
     assert!(users.calls().iter().all(|call| *call == read), "{:?}", users.calls());
     assert_eq!(app.get("/books?exclude-dislikes=no").await.status, 400);
     // A thousand dislikes of each are what the users service gives at most.
-    let many: Vec<_> = (0..1000).map(|n| json!(["misc", format!("tag {n}")])).collect();
-    let books: Vec<_> = (100..1100).collect();
-    users.0.lock().dislikes = json!({ "books": books, "tags": many });
+    let tags = (0..1000).map(|n| tag("misc", &format!("tag {n}"))).collect();
+    users.0.lock().dislikes = ListDislikesResponse { book_ids: (100..1100).collect(), tags };
     // Requests of one person at once share one call, and the service counts it.
     let calls = users.calls().len();
-    let tag = format!("/books?tags[]=series-some-series&{without}");
+    let tagged = format!("/books?tags[]=series-some-series&{without}");
     let list = format!("/books?{without}");
     let again = "00000000-0000-7000-8000-0000000000b0";
     let all = tokio::join!(
         app.get_as(again, &list),
-        app.get_as(again, &tag),
+        app.get_as(again, &tagged),
         app.get_as(again, &list),
-        app.get_as(again, &tag)
+        app.get_as(again, &tagged)
     );
     assert_eq!([&all.0, &all.1, &all.2, &all.3].map(|answer| answer.status), [200; 4]);
     assert!(users.calls().len() < calls + 4, "{:?}", users.calls());
@@ -226,9 +276,9 @@ async fn lists_leave_out_what_the_caller_dislikes(database_url: Option<String>) 
     let other = |number: u8| format!("00000000-0000-7000-8000-0000000000{number:02}");
     assert_eq!(app.get_as(&other(1), &list).await.ids().len(), 40, "dislikes of another person");
     // A person whom the users service does not have dislikes nothing; one that is away cannot say.
-    users.set(Some(StatusCode::NOT_FOUND));
+    users.set(Some(Code::NotFound));
     assert_eq!(app.get_as(&other(2), &list).await.ids().len(), 40);
-    users.set(Some(StatusCode::INTERNAL_SERVER_ERROR));
+    users.set(Some(Code::Internal));
     assert_eq!(app.get_as(&other(3), &list).await, Answer::text(503, "Service unavailable"));
     assert_eq!(app.get_as(&other(3), "/books?exclude-dislikes=false&per-page=100").await.ids().len(), 40);
     // A failure is not kept.
@@ -251,11 +301,11 @@ async fn lists_leave_out_what_the_caller_dislikes_on_postgresql() {
 #[test]
 fn a_library_that_is_killed_before_it_tells_people_does_so_when_it_runs_again() {
     let users = Users::default();
-    users.set(Some(StatusCode::SERVICE_UNAVAILABLE));
+    users.set(Some(Code::Unavailable));
     let beside = Runtime::new().unwrap();
     let home = Arc::new(TestHome::new());
     let clock = ManualClock::at(START);
-    let backends = vec![("/_/users", "users", users.router())];
+    let backends = vec![("/cutover.users.v1.", "users", users.router())];
     let listener = beside.block_on(ServiceListener::start(&home, &clock, backends));
     let run = async || TestApp::at(Arc::clone(&home), &clock, None, Surface::Older, listener.url()).await;
 

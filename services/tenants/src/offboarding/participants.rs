@@ -8,20 +8,14 @@
 //!
 //! Each can come twice and then changes nothing more.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use clock::Clock;
 use http::{Method, StatusCode};
-use identity::assertion::Signer;
-use identity::{Caller, ServiceName};
+use identity::ServiceName;
 use kit::TenantId;
+use kit::peer::Peer;
 
 use super::progress::Task;
-
-/// How long a connection to the edge may take. The edge is on this machine or in the next rack.
-const CONNECT_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long one call may take. A removal deletes many rows; it is still less than the lease of an offboarding, so that two
 /// workers never take the same step at once.
@@ -30,24 +24,9 @@ pub(crate) const CALL_WITHIN: Duration = Duration::from_secs(20);
 /// The most bytes of a reason that are kept.
 const MAX_REASON_BYTES: usize = 200;
 
-/// The services with data of tenants.
-#[derive(Clone)]
-pub struct Participants(Arc<Inner>);
-
-struct Inner {
-    client: reqwest::Client,
-    url: String,
-    edge: String,
-    me: Caller,
-    signer: Signer,
-    clock: Arc<dyn Clock>,
-}
-
-impl fmt::Debug for Participants {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Participants").field("url", &self.0.url).finish_non_exhaustive()
-    }
-}
+/// The services with data of tenants. They can be any service, so the calls are plain HTTP.
+#[derive(Clone, Debug)]
+pub struct Participants(Peer);
 
 /// Why a call had no effect that is known.
 #[derive(Debug, thiserror::Error)]
@@ -71,26 +50,10 @@ pub enum NotDone {
 }
 
 impl Participants {
-    /// Calls through `url` (the edge called `edge`) as the service `me`, which signs with `signer`.
-    ///
-    /// # Errors
-    /// When the TLS library cannot start.
-    pub fn new(
-        url: &str,
-        edge: &str,
-        me: ServiceName,
-        signer: Signer,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(CONNECT_WITHIN)
-            .timeout(CALL_WITHIN)
-            .redirect(reqwest::redirect::Policy::none())
-            // A proxy from the environment would see the signed identity.
-            .no_proxy()
-            .build()?;
-        let (url, edge) = (url.to_owned(), edge.to_owned());
-        Ok(Self(Arc::new(Inner { client, url, edge, me: Caller::Service(me.into()), signer, clock })))
+    /// Calls as `peer`.
+    #[must_use]
+    pub fn new(peer: Peer) -> Self {
+        Self(peer.within(CALL_WITHIN))
     }
 
     /// Has a participant take `task` for `tenant`. [`Task::Delete`] and [`Task::Restore`] are no calls.
@@ -104,19 +67,14 @@ impl Participants {
     }
 
     async fn call(&self, method: Method, service: &ServiceName, path: &str) -> Result<(), NotDone> {
-        let Inner { client, url, edge, me, signer, clock } = &*self.0;
         let failed = |reason: String| NotDone::Failed { service: service.clone(), reason };
-        let introduction = signer.sign(me, edge, clock.now()).map_err(|error| failed(error.to_string()))?;
-        let answer = client
-            .request(method, format!("{url}/_/{service}/tenants/{path}"))
-            .bearer_auth(introduction)
-            .send()
-            .await
-            .map_err(|error| failed(error.without_url().to_string()))?;
-        match answer.status() {
+        let target = format!("/_/{service}/tenants/{path}");
+        let reply = self.0.call(method, &target, None::<&()>).await;
+        let reply = reply.map_err(|error| failed(kit::answer::Chain(&error).to_string()))?;
+        match reply.status {
             status if status.is_success() => Ok(()),
             StatusCode::CONFLICT => {
-                Err(NotDone::Refused { service: service.clone(), reason: reason(answer).await })
+                Err(NotDone::Refused { service: service.clone(), reason: reason(&reply.body) })
             }
             status => Err(failed(format!("it answered {}", status.as_u16()))),
         }
@@ -124,13 +82,7 @@ impl Participants {
 }
 
 /// Returns the start of the answer's body, as one line.
-async fn reason(mut answer: reqwest::Response) -> String {
-    let mut bytes = Vec::new();
-    while bytes.len() < MAX_REASON_BYTES
-        && let Ok(Some(chunk)) = answer.chunk().await
-    {
-        bytes.extend_from_slice(chunk.get(..MAX_REASON_BYTES).unwrap_or(&chunk));
-    }
-    bytes.truncate(MAX_REASON_BYTES);
-    String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+fn reason(body: &[u8]) -> String {
+    let start = body.get(..MAX_REASON_BYTES).unwrap_or(body);
+    String::from_utf8_lossy(start).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

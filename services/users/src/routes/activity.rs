@@ -26,10 +26,10 @@
 mod actions;
 mod body;
 mod embedded;
-mod internal;
+pub(super) mod internal;
 mod later;
 mod older;
-mod query;
+pub(super) mod query;
 mod view;
 
 use axum::Router;

@@ -7,6 +7,7 @@ mod app;
 mod beside;
 mod crossing;
 mod documents;
+mod grpc;
 mod older;
 mod process;
 mod refusals;

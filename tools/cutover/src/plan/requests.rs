@@ -178,6 +178,7 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
         answers,
         websocket,
         stream,
+        idempotent,
         // Compared with what the file leaves unsaid.
         ends_with: _,
         cross_site,
@@ -250,6 +251,10 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
     cors::compare((old, before), (new, after), noted);
     if before.stream != *stream {
         noted.note(Protection::Same, format!("`stream` is {stream}"));
+    }
+    if before.idempotent != *idempotent {
+        let word = if *idempotent { "may be sent again" } else { "are sent again only with a safe method" };
+        noted.note(Protection::Same, format!("requests without an answer {word} (`idempotent`)"));
     }
     let (was, is) = (old.ends_with(before), new.ends_with(after));
     if was != is {

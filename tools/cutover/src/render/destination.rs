@@ -69,10 +69,17 @@ fn retries(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     let attempts = backends.iter().map(|backend| backend.retries.attempts).min().unwrap_or(0);
     let mut policy = json!({ "num_retries": attempts });
     if attempts > 0 {
-        insert(&mut policy, "retry_on", json!("connect-failure,refused-stream,reset-before-request"));
-        let safe =
-            json!([{ "name": ":method", "string_match": { "safe_regex": { "regex": "GET|HEAD|OPTIONS" } } }]);
-        insert(&mut policy, "retriable_request_headers", safe);
+        // `reset` is every end without an answer: the backend may have acted.
+        let when = if route.idempotent {
+            "connect-failure,refused-stream,reset-before-request,reset"
+        } else {
+            "connect-failure,refused-stream,reset-before-request"
+        };
+        insert(&mut policy, "retry_on", json!(when));
+        if !route.idempotent {
+            let safe = json!([{ "name": ":method", "string_match": { "safe_regex": { "regex": "GET|HEAD|OPTIONS" } } }]);
+            insert(&mut policy, "retriable_request_headers", safe);
+        }
         // Avoid the endpoint that has just failed, when there is another.
         let elsewhere = json!([{
             "name": "envoy.retry_host_predicates.previous_hosts",

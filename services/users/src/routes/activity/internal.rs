@@ -23,6 +23,12 @@ const MAX_TAGS: usize = 200;
 /// The most dislikes of an answer, the newest first. People dislike a few dozen things; a thousand fit a search.
 const MAX_DISLIKES: u64 = 1_000;
 
+/// The newest dislikes of a person.
+pub(in crate::routes) const DISLIKES: Page = Page { per_page: MAX_DISLIKES, page: 1 };
+
+/// The tastes of one question: about a hundred books and a hundred tags at most.
+pub(in crate::routes) const TASTES: Page = Page { per_page: 200, page: 1 };
+
 /// The id of a path.
 type Id = Result<Path<String>, PathRejection>;
 
@@ -56,9 +62,7 @@ pub(super) async fn likes(
     let owner = owner(&app, &caller, id).await?;
     let (kind, is_dislike) = (query.kind(true)?, query.flag("is-dislike")?);
     let wanted = Wanted { kind, is_dislike, books: query.books("ids")?, tags: query.tags()? };
-    // A hundred books and a hundred tags at most.
-    let page = Page { per_page: 200, page: 1 };
-    let found = app.activity.tastes(owner, &wanted, query.sort(TASTE_SORTS)?, page).await?;
+    let found = app.activity.tastes(owner, &wanted, query.sort(TASTE_SORTS)?, TASTES).await?;
     Ok(Json(found.into_iter().map(LaterTaste::from).collect::<Vec<_>>()).into_response())
 }
 
@@ -80,8 +84,7 @@ pub(super) async fn dislikes(
 ) -> Result<Response, Error> {
     let owner = owner(&app, &caller, id).await?;
     let wanted = Wanted { is_dislike: Some(true), ..Wanted::default() };
-    let page = Page { per_page: MAX_DISLIKES, page: 1 };
-    let found = app.activity.tastes(owner, &wanted, query.sort(TASTE_SORTS)?, page).await?;
+    let found = app.activity.tastes(owner, &wanted, query.sort(TASTE_SORTS)?, DISLIKES).await?;
     let mut dislikes = Dislikes { books: Vec::new(), tags: Vec::new() };
     for taste in found {
         match taste.subject {
@@ -167,16 +170,28 @@ pub(super) async fn announce(
 ) -> Result<Response, Error> {
     let Json(Announcement::Book { book_id, book_tags }) =
         body.map_err(|rejection| Error::Invalid(rejection.body_text()))?;
-    if book_id < 1 {
-        return Err(Error::Invalid(format!("book-id: {book_id} less than 1")));
-    }
-    if book_tags.len() > MAX_TAGS {
-        let count = book_tags.len();
-        return Err(Error::Invalid(format!("book-tags: length of {count} more than {MAX_TAGS}")));
-    }
     let tags: Vec<Tag> = book_tags.into_iter().map(Tag::from).collect();
+    check_announced(book_id, &tags)?;
     app.activity.announce(&service, book_id, &tags).await?;
     Ok(answer::created())
+}
+
+/// Checks what is announced.
+pub(in crate::routes) fn check_announced(book: i32, tags: &[Tag]) -> Result<(), Error> {
+    check_books(&[book])?;
+    let count = tags.len();
+    if count > MAX_TAGS {
+        return Err(Error::Invalid(format!("book-tags: length of {count} more than {MAX_TAGS}")));
+    }
+    Ok(())
+}
+
+/// Checks that each id can be that of a book.
+pub(in crate::routes) fn check_books(ids: &[i32]) -> Result<(), Error> {
+    match ids.iter().find(|id| **id < 1) {
+        None => Ok(()),
+        Some(id) => Err(Error::Invalid(format!("book-id: {id} less than 1"))),
+    }
 }
 
 /// Moves what people expressed about the book `old` to the book `new`, which replaces it.
@@ -197,9 +212,7 @@ pub(super) async fn renew(
     path: Result<Path<(i32, i32)>, PathRejection>,
 ) -> Result<Response, Error> {
     let Path((old, new)) = path.map_err(|rejection| Error::Invalid(rejection.body_text()))?;
-    if let Some(id) = [old, new].into_iter().find(|id| *id < 1) {
-        return Err(Error::Invalid(format!("book-id: {id} less than 1")));
-    }
+    check_books(&[old, new])?;
     app.activity.renew(&service, old, new).await?;
     Ok(answer::no_content())
 }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use proto::library::v1::Order;
 
 use crate::activity::part::{Page, Sort, Way};
 use crate::activity::tag::Tag;
@@ -38,7 +39,8 @@ pub(super) const NOTIFICATION_SORTS: &[(&str, Sort)] =
     &[("created-at-desc", Sort::CreatedAt(Way::Desc)), ("created-at-asc", Sort::CreatedAt(Way::Asc))];
 
 /// The orders of the books of a tag.
-const BOOK_SORTS: &[(&str, &str)] = &[("id-desc", "id-desc"), ("id-asc", "id-asc"), ("random", "random")];
+const BOOK_SORTS: &[(&str, Order)] =
+    &[("id-desc", Order::IdDesc), ("id-asc", Order::IdAsc), ("random", Order::Random)];
 
 /// The decoded query string. Unknown keys are ignored; of equal keys the first counts.
 pub(super) struct Query(Vec<(String, String)>);
@@ -97,8 +99,8 @@ impl Query {
         let (per_page, page) = (self.number("books-per-page")?, self.number("books-page")?);
         let per_page = at_most(MAX_PER_PAGE, at_least_one(per_page, "books-per-page")?, "books-per-page")?;
         let page = or(at_least_one(page, "books-page")?, 1);
-        let sort_by = self.one_of("books-sort-by", BOOK_SORTS)?;
-        Ok(BooksOfTags { per_page: or(per_page, 3), page, sort_by })
+        let order = self.one_of("books-sort-by", BOOK_SORTS)?;
+        Ok(BooksOfTags { per_page: or(per_page, 3), page, order })
     }
 
     pub(super) fn sort(&self, sorts: &[(&str, Sort)]) -> Result<Sort, Error> {
@@ -216,14 +218,16 @@ fn digits(text: &str) -> Result<Option<i64>, Error> {
     Ok(text.parse().ok())
 }
 
-fn limited(count: usize, name: &str) -> Result<(), Error> {
+/// Checks the number of ids or tags.
+pub(in crate::routes) fn limited(count: usize, name: &str) -> Result<(), Error> {
     if count > MAX_ITEMS {
         return Err(Error::Invalid(format!("{name}: length of {count} more than {MAX_ITEMS}")));
     }
     Ok(())
 }
 
-fn unreadable(why: impl std::fmt::Display) -> Error {
+/// Words what cannot be read as the legacy backend does.
+pub(in crate::routes) fn unreadable(why: impl std::fmt::Display) -> Error {
     Error::Invalid(format!("Querystring deserialize: {why}"))
 }
 
