@@ -153,15 +153,30 @@ const BETWEEN_SERVICES: [(&str, &str, &str, &str, u16); 11] = [
     ("auth", "POST", "/_/command", r#"{"kind":"has_book","book_id":1}"#, 403),
 ];
 
+/// The same in gRPC, each with an empty message, and the status of its refusal. `service_calls.rs` has the others.
+const IN_GRPC: [(&str, &str, &[u8]); 6] = [
+    ("auth", "users.v1.Accounts/GetAccount", b"3"),
+    ("library", "users.v1.Activity/ListDislikes", b"5"),
+    ("library", "users.v1.Activity/AnnounceBook", b"3"),
+    ("library", "users.v1.Activity/RenewBook", b"3"),
+    ("users", "library.v1.Library/HasTag", b"3"),
+    ("users", "library.v1.Library/RenewBook", b"3"),
+];
+
 /// Sends these, with the assertion that each service signs.
 fn services_call_each_other(edge: &Edge) {
-    for (name, method, target, body, status) in BETWEEN_SERVICES {
-        let caller = identity::Caller::Service(name.parse().expect("a name"));
-        let pem = edge.home().join("keys").join(format!("{name}.pem"));
-        let signer = identity::assertion::Signer::from_file(name, &pem).expect("a key");
-        let assertion = signer.sign(&caller, "dev", clock::UnixTime::from_seconds(now())).expect("it signs");
+    let sent_by = |name: &str, method: &str, target: &str| {
+        let assertion = sign_for(edge, name, &format!("{name}.pem"), "dev", now());
         let request = Request::new(edge.address("EDGE_SERVICE_ADDRESS"), method, target);
-        let request = request.header("authorization", format!("Bearer {assertion}"));
+        request.header("authorization", format!("Bearer {assertion}"))
+    };
+    for (name, call, status) in IN_GRPC {
+        let request = sent_by(name, "POST", &format!("/cutover.{call}")).header("te", "trailers");
+        let answer = request.header("content-type", "application/grpc").body([0; 5]).send();
+        assert_eq!((answer.status, answer.header("grpc-status")), (200, Some(status)), "{call}: {answer:?}");
+    }
+    for (name, method, target, body, status) in BETWEEN_SERVICES {
+        let request = sent_by(name, method, target);
         let request = if body.is_empty() {
             request
         } else {
