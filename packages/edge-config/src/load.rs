@@ -153,6 +153,7 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         .map(|node| sections::identity::request_id(context, node, &identity))
         .unwrap_or_default();
     let own = Own { identity: &identity, request_id: &request_id };
+    let mut same = sections::SameProcess::new();
     let backends = Declared::read(
         context,
         fields.required(
@@ -160,8 +161,9 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
             "name at least one backend: `backends: { users: { address: 127.0.0.1:3022 } }`",
         ),
         "`backends`",
-        |name, node| sections::backend(context, name, node, own),
+        |name, node| sections::backend(context, name, node, own, &mut same),
     );
+    sections::check_audiences(context, &backends.good, &same);
     let answers_node = fields.optional("answers");
     let mut answers = Declared::read(context, answers_node, "`answers`", |name, node| {
         sections::answers(context, name, node, own)

@@ -39,7 +39,7 @@ pub(crate) mod wire;
 pub use answers::MAX_ANSWER_BYTES;
 pub(crate) use answers::{answers, check_header_case, uses};
 pub(crate) use authorizer::authorizer;
-pub(crate) use backends::backend;
+pub(crate) use backends::{SameProcess, backend, check_audiences};
 pub(crate) use browser_origins::browser_origins;
 pub use browser_origins::is_origin;
 pub use host_names::is_host_name;

@@ -27,7 +27,7 @@ pub struct EdgeBuilder {
 /// The backends of books and pictures in `envoy/edges/dev.yaml`.
 const BACKENDS: [&str; 3] = [
     "  library: { address: \"${LIBRARY_ADDRESS:-127.0.0.1:3023}\" }\n",
-    "  library-calls: { address: \"${LIBRARY_ADDRESS:-127.0.0.1:3023}\", protocol: grpc, request_timeout_ms: 2000 }\n",
+    "  library-calls: { address: \"${LIBRARY_ADDRESS:-127.0.0.1:3023}\", audience: library, protocol: grpc, request_timeout_ms: 2000 }\n",
     "  image: { address: \"${IMAGE_ADDRESS:-127.0.0.1:3024}\" }\n",
 ];
 

@@ -22,7 +22,7 @@ pub struct Backend {
     /// The host that its requests name instead of the client's, with its port where it is not the default one; the client's is
     /// in `x-forwarded-host` then. Absent where the client's host passes.
     pub host: Option<String>,
-    /// The `aud` of the identities that are signed for it: the backend's name.
+    /// The `aud` of the identities that are signed for it: its name, or that of the backend at the same addresses that it names.
     pub audience: String,
     /// How long a TCP connection may take.
     pub connect_timeout: Duration,

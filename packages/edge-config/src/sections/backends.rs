@@ -32,7 +32,16 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Shorter than any backend keeps an idle connection, so that no request uses one that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_>) -> Option<Backend> {
+/// Where backends say that they are another backend's process: the place, and the name of the backend.
+pub(crate) type SameProcess = Vec<(Place, String)>;
+
+pub(crate) fn backend(
+    context: Context<'_>,
+    name: &str,
+    node: &Node,
+    own: Own<'_>,
+    same: &mut SameProcess,
+) -> Option<Backend> {
     let what = format!("backend `{name}`");
     let mut fields = Fields::of(context, node, &*what);
     if name == "sticky" {
@@ -71,6 +80,14 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
             "write `http1` or `http2`, or an address with https://",
         );
     }
+    let audience = fields.optional("audience").map_or_else(
+        || Some(name.to_owned()),
+        |n| {
+            let audience = reader::text(context, n, &format!("the `audience` of {what}"))?;
+            same.push((n.place, name.to_owned()));
+            Some(audience.to_owned())
+        },
+    );
     let host = fields.optional("host").map_or(Some(None), |n| authority(context, n, &what).map(Some));
     let mut timeout = |name: &'static str, default: Duration, most: u64| {
         fields
@@ -118,7 +135,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
         protocol: protocol?,
         tls: tls?,
         host: host?,
-        audience: name.to_owned(),
+        audience: audience?,
         connect_timeout: connect_timeout?,
         request_timeout: request_timeout?,
         idle_timeout: idle_timeout?,
@@ -132,6 +149,30 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
         credentials: credentials?,
         answer: answer?,
     })
+}
+
+/// Checks the backends that have the audience of another one: both are the same process. A backend elsewhere could use the
+/// identities of its requests at the other one.
+pub(crate) fn check_audiences(
+    context: Context<'_>,
+    backends: &BTreeMap<String, Backend>,
+    same: &SameProcess,
+) {
+    for (place, name) in same {
+        let Some(backend) = backends.get(name) else { continue };
+        let other = backends.get(&backend.audience);
+        let is_same = other.is_some_and(|other| {
+            other.audience == backend.audience && other.endpoints == backend.endpoints
+        });
+        if !is_same {
+            let problem = format!(
+                "backend `{name}` has the audience `{}`, which is no backend at the same addresses",
+                backend.audience
+            );
+            let mend = "name the backend that is the same process under another protocol, or remove `audience`";
+            context.faults.report(*place, problem, mend);
+        }
+    }
 }
 
 /// Reads the host of a backend's own requests: a name in lower case or an IPv4 address, and perhaps a port.

@@ -18,7 +18,7 @@ use crate::startup::StartError;
 /// How often an idle connection is probed, so that one that vanished silently is replaced before the next call needs it.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// How many calls are under way at once; more wait, each within its limit. Each belongs to a request of this service.
+/// How many calls are under way at once; more wait until one of them has ended, and each has a deadline.
 const MAX_CALLS: usize = 256;
 
 /// The longest message of a failed call that is kept, in bytes.
