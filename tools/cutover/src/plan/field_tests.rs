@@ -287,6 +287,11 @@ fn every_field_of_an_edge_is_compared() {
         ),
         (
             "answers: auth, limits: [people] }",
+            "answers: auth, limits: [people], idempotent: true }".into(),
+            "same: requests without an answer may be sent again (`idempotent`)",
+        ),
+        (
+            "answers: auth, limits: [people] }",
             "answers: auth, limits: [people], ends_with: session }".into(),
             "stricter: open requests end when their session ends instead of with no session",
         ),
