@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request as HttpRequest;
+use axum::middleware::{self, Next};
 use clock::ManualClock;
 use identity::Role;
 use kit::generation::Surface;
@@ -127,11 +128,15 @@ const ANNOUNCED: &str = "announce 1000: artist-some artist, misc-full color";
 async fn a_stop_waits_for_the_call_that_runs() {
     let (begun, going_on) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
     let (begin, go_on) = (Arc::clone(&begun), Arc::clone(&going_on));
-    let users = Router::new().fallback(any(async move || {
-        begin.notify_one();
-        go_on.notified().await;
-        StatusCode::CREATED
-    }));
+    let wait = middleware::from_fn(move |request: HttpRequest<Body>, next: Next| {
+        let (begin, go_on) = (Arc::clone(&begin), Arc::clone(&go_on));
+        async move {
+            begin.notify_one();
+            go_on.notified().await;
+            next.run(request).await
+        }
+    });
+    let users = Users::default().router().layer(wait);
     let (app, _listener) = TestApp::beside(None, Surface::Older, users).await;
     assert_eq!(app.call(Role::BOT, "POST /books", &book(1000)).await.status, 201);
     begun.notified().await;

@@ -1,6 +1,5 @@
 //! The calls in gRPC: each gives what its form in HTTP gives, to the same callers.
 
-use identity::Role;
 use kit::testing::{Direct, PrivatePostgres, TENANT};
 use proto::users::v1::accounts_client::AccountsClient;
 use proto::users::v1::activity_client::ActivityClient;
