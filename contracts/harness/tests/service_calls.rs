@@ -98,10 +98,7 @@ async fn every_call(calls: &Calls) -> Vec<(&'static str, Code)> {
         ("Activity/ListHistories", code(activity.list_histories(histories).await)),
         ("Activity/ListDeviceTokens", code(activity.list_device_tokens(tokens).await)),
         ("Activity/AnnounceBook", code(activity.announce_book(announce).await)),
-        (
-            "Activity/RenewBook",
-            code(activity.renew_book(RenewForPeople { old_id: 20, new_id: 21 }).await),
-        ),
+        ("Activity/RenewBook", code(activity.renew_book(RenewForPeople { old_id: 20, new_id: 21 }).await)),
         ("Library/ListBooks", code(library.list_books(ListBooksRequest { ids: vec![1] }).await)),
         ("Library/ListBooksByTags", code(library.list_books_by_tags(by_tags).await)),
         ("Library/HasBook", code(library.has_book(HasBookRequest { book_id: 1 }).await)),
@@ -127,7 +124,8 @@ const MADE: [(&str, &[&str]); 3] = [
 ];
 
 /// The calls that the services offer and none of them makes. They have no route, so no caller reaches them.
-const WITHOUT_A_CALLER: [&str; 3] = ["Activity/ListTastes", "Activity/ListHistories", "Activity/ListDeviceTokens"];
+const WITHOUT_A_CALLER: [&str; 3] =
+    ["Activity/ListTastes", "Activity/ListHistories", "Activity/ListDeviceTokens"];
 
 fn each_call_is_for_its_callers_alone(database: Option<&str>) {
     let edge = Edge::shipped("dev");
@@ -153,12 +151,17 @@ fn each_call_is_for_its_callers_alone(database: Option<&str>) {
         }
         let token = edge.mint().good(2);
         let of_a_person: Credential = Box::new(move || Some(token.clone()));
-        for (who, credential) in
-            [("no one", Box::new(|| None) as Credential), ("a person", of_a_person), ("a text", Box::new(|| Some("x".to_owned())))]
-        {
+        for (who, credential) in [
+            ("no one", Box::new(|| None) as Credential),
+            ("a person", of_a_person),
+            ("a text", Box::new(|| Some("x".to_owned()))),
+        ] {
             for (call, code) in every_call(&calls(inside, credential)).await {
-                let expected =
-                    if WITHOUT_A_CALLER.contains(&call) { Code::Unimplemented } else { Code::Unauthenticated };
+                let expected = if WITHOUT_A_CALLER.contains(&call) {
+                    Code::Unimplemented
+                } else {
+                    Code::Unauthenticated
+                };
                 assert_eq!(code, expected, "{who} calls {call}");
             }
         }
@@ -211,7 +214,8 @@ fn documented() -> BTreeSet<Row> {
     let page = std::fs::read_to_string(repository().join("docs/services.md")).expect("the page is readable");
     let row = |line: &str| {
         let cells = line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
-        let Ok([caller, call, _, policy, deadline, again]) = <[String; 6]>::try_from(cells.collect::<Vec<_>>())
+        let Ok([caller, call, _, policy, deadline, again]) =
+            <[String; 6]>::try_from(cells.collect::<Vec<_>>())
         else {
             return None;
         };
@@ -304,7 +308,8 @@ fn a_call_is_sent_again_only_where_its_route_says_that_it_may() {
         let address = serve(&runtime, Failing { ends: 1, seen: Arc::clone(&seen) });
         let edge = Edge::dev().stand_in("USERS_ADDRESS", address);
         let route = "policy: account-lookup, to: users-calls, answers: users, idempotent: true }";
-        let other = if idempotent { route } else { "policy: account-lookup, to: users-calls, answers: users }" };
+        let other =
+            if idempotent { route } else { "policy: account-lookup, to: users-calls, answers: users }" };
         let edge = edge.replace(route, other).start();
         let inside = edge.address("EDGE_SERVICE_ADDRESS");
         let answer = runtime.block_on(async {

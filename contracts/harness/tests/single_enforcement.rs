@@ -74,7 +74,8 @@ fn direct(address: SocketAddr, path: &str, identity: Option<&str>, token: Option
 fn agreement(edge: &Edge, requests: u64) -> Vec<Value> {
     let log = edge.home().join("logs/access.json").display().to_string();
     eventually_some("Envoy has logged every request", || {
-        let shown = edge.cutover_program().args(["agreement", "--log", &log, "--least", "1", "--json"]).output();
+        let shown =
+            edge.cutover_program().args(["agreement", "--log", &log, "--least", "1", "--json"]).output();
         let shown: Value = serde_json::from_slice(&shown.expect("it runs").stdout).ok()?;
         let rows = shown.get("routes")?.as_array()?.clone();
         let counted: u64 = rows.iter().filter_map(|row| row.get("requests")?.as_u64()).sum();

@@ -89,9 +89,9 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         .optional("upgrade")
         .and_then(|n| reader::choice(context, n, &format!("`upgrade` of {shown}"), &[("websocket", true)]));
     let stream = fields.optional("stream").and_then(|n| reader::boolean(context, n, "`stream`"));
-    let idempotent = fields.optional("idempotent").filter(|n| {
-        reader::boolean(context, n, &format!("`idempotent` of {shown}")) == Some(true)
-    });
+    let idempotent = fields
+        .optional("idempotent")
+        .filter(|n| reader::boolean(context, n, &format!("`idempotent` of {shown}")) == Some(true));
     let ends_with =
         fields.optional("ends_with").and_then(|n| sections::streams::ends_with(context, n, &shown, named));
     let shadow = fields.optional("shadow").and_then(|n| {

@@ -16,7 +16,8 @@ fn dev_with(old: &str, new: &str) -> Result<Edge, Faults> {
 fn requests_of_an_idempotent_route_may_be_sent_again() {
     let route = "policy: signed-in, to: library, answers: library }";
     let idempotent = |words: &str| {
-        let edge = dev_with(route, &format!("policy: signed-in, to: library, answers: library{words} }}")).unwrap();
+        let edge =
+            dev_with(route, &format!("policy: signed-in, to: library, answers: library{words} }}")).unwrap();
         edge.routes.iter().find(|route| route.name == "books").unwrap().idempotent
     };
     assert!(idempotent(", idempotent: true"));
@@ -37,7 +38,10 @@ fn a_backend_has_the_audience_of_another_one_only_at_the_same_addresses() {
     let audience = |edge: &Edge, name: &str| edge.backends[name].audience.clone();
     let dev = dev_with("edge: dev\n", "edge: dev\n").unwrap();
     assert_eq!(audience(&dev, "users-calls"), "users");
-    assert_eq!((audience(&dev, "users"), audience(&dev, "legacy")), ("users".to_owned(), "legacy".to_owned()));
+    assert_eq!(
+        (audience(&dev, "users"), audience(&dev, "legacy")),
+        ("users".to_owned(), "legacy".to_owned())
+    );
     let of = "audience: users, protocol";
     for (old, new) in [
         // Another process, one that does not exist, one that has another's audience itself, and no name.
@@ -46,7 +50,10 @@ fn a_backend_has_the_audience_of_another_one_only_at_the_same_addresses() {
         (of, "audience: library-calls, protocol"),
         (of, "audience: users-calls, protocol"),
         (of, "audience: [users], protocol"),
-        ("  users: { address: \"${USERS_ADDRESS:-127.0.0.1:3022}\" }", "  users: { address: \"127.0.0.1:3999\" }"),
+        (
+            "  users: { address: \"${USERS_ADDRESS:-127.0.0.1:3022}\" }",
+            "  users: { address: \"127.0.0.1:3999\" }",
+        ),
     ] {
         let result = dev_with(old, new);
         if new.contains("users-calls") {

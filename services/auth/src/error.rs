@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use kit::answer;
-use kit::peer::CallFailed;
 use kit::generation::Surface;
+use kit::peer::CallFailed;
 use sea_orm::DbErr;
 
 use crate::token::SigningFailed;

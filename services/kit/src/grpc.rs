@@ -16,8 +16,8 @@ use axum::response::Response;
 use http::HeaderValue;
 use prost_types::Timestamp;
 use time::OffsetDateTime;
-use tonic::{Code, Status};
 use tonic::server::NamedService;
+use tonic::{Code, Status};
 use tower::{Service, ServiceExt as _};
 
 pub(crate) use health::health;
@@ -67,7 +67,8 @@ async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Respon
 fn of_the_caller(mut response: Response) -> Response {
     let own = Status::internal(INTERNAL_TEXT).into_http::<Body>();
     let headers = response.headers();
-    if headers.get(STATUS) == own.headers().get(STATUS) && headers.get(MESSAGE) != own.headers().get(MESSAGE) {
+    if headers.get(STATUS) == own.headers().get(STATUS) && headers.get(MESSAGE) != own.headers().get(MESSAGE)
+    {
         response.headers_mut().insert(STATUS, HeaderValue::from(Code::InvalidArgument as i32));
     }
     response

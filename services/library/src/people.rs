@@ -58,7 +58,10 @@ impl People {
     #[must_use]
     pub fn new(peer: &Peer, redis: Option<&Address>, metrics: Metrics) -> Self {
         let bounds = Bounds { values: MAX_PEOPLE, ..Bounds::default() };
-        Self { activity: ActivityClient::new(peer.channel()), dislikes: Cache::new("dislikes", bounds, redis, metrics) }
+        Self {
+            activity: ActivityClient::new(peer.channel()),
+            dislikes: Cache::new("dislikes", bounds, redis, metrics),
+        }
     }
 
     /// Returns what `person` dislikes, at most the newest thousand books and tags, as it was at most ten seconds ago. A person

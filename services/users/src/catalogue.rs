@@ -126,7 +126,8 @@ impl Catalogue {
         for some in tags.chunks(TAGS_AT_ONCE) {
             let tags = some.iter().map(|tag| TagMessage::from(*tag)).collect();
             let question = ListBooksByTagsRequest { tags, per_page, page, order: order.into() };
-            let found = answered(self.0.clone().list_books_by_tags(question)).await.map_err(Error::Library)?;
+            let found =
+                answered(self.0.clone().list_books_by_tags(question)).await.map_err(Error::Library)?;
             for of_tag in found.tags {
                 let TagMessage { kind, name } = of_tag.tag.unwrap_or_default();
                 all.insert(Tag { kind, name }, whole(of_tag.books).map_err(Error::Library)?);

@@ -161,15 +161,15 @@ pub(crate) fn check_audiences(
     for (place, name) in same {
         let Some(backend) = backends.get(name) else { continue };
         let other = backends.get(&backend.audience);
-        let is_same = other.is_some_and(|other| {
-            other.audience == backend.audience && other.endpoints == backend.endpoints
-        });
+        let is_same = other
+            .is_some_and(|other| other.audience == backend.audience && other.endpoints == backend.endpoints);
         if !is_same {
             let problem = format!(
                 "backend `{name}` has the audience `{}`, which is no backend at the same addresses",
                 backend.audience
             );
-            let mend = "name the backend that is the same process under another protocol, or remove `audience`";
+            let mend =
+                "name the backend that is the same process under another protocol, or remove `audience`";
             context.faults.report(*place, problem, mend);
         }
     }

@@ -319,7 +319,8 @@ struct ServiceEdge {
 async fn service_edge(home: &TestHome, clock: &ManualClock, people: &People) -> Wire {
     let verifier = Verifier::new("dev").trust_file("auth", &home.key("auth.jwks.json")).unwrap();
     let edge = ServiceEdge { verifier: Arc::new(verifier), clock: clock.clone(), people: people.clone() };
-    let calls = AccountsServer::new(edge).map_request(|request: Request<Body>| request.map(tonic::body::Body::new));
+    let calls =
+        AccountsServer::new(edge).map_request(|request: Request<Body>| request.map(tonic::body::Body::new));
     Wire::start(Router::new().route_service("/cutover.users.v1.Accounts/{call}", calls)).await
 }
 

@@ -56,7 +56,8 @@ impl Interceptor for Introduction {
 
 /// Reads the address of the edge.
 pub(super) fn endpoint(url: &str) -> Result<Endpoint, StartError> {
-    let failed = |error: transport::Error| StartError::File(format!("no calls through {url} are possible: {error}"));
+    let failed =
+        |error: transport::Error| StartError::File(format!("no calls through {url} are possible: {error}"));
     let endpoint = Endpoint::from_shared(url.to_owned())
         .map_err(failed)?
         .connect_timeout(CONNECT_TIMEOUT)

@@ -101,7 +101,8 @@ impl TestApp {
     ) -> (Self, ServiceListener) {
         let home = Arc::new(TestHome::new());
         let clock = ManualClock::at(START);
-        let listener = ServiceListener::start(&home, &clock, vec![("/cutover.users.v1.", "users", users)]).await;
+        let listener =
+            ServiceListener::start(&home, &clock, vec![("/cutover.users.v1.", "users", users)]).await;
         let app = Self::at(home, &clock, database_url, surface, listener.url()).await;
         (app, listener)
     }

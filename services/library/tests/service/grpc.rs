@@ -7,7 +7,8 @@ use kit::generation::Surface;
 use kit::testing::{Direct, PrivatePostgres};
 use proto::library::v1::library_client::LibraryClient;
 use proto::library::v1::{
-    Book, HasBookRequest, HasTagRequest, ListBooksByTagsRequest, ListBooksRequest, Order, RenewBookRequest, Tag,
+    Book, HasBookRequest, HasTagRequest, ListBooksByTagsRequest, ListBooksRequest, Order, RenewBookRequest,
+    Tag,
 };
 use serde_json::{Value, json};
 use tonic::{Code, Response, Status};

@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use proto::users::v1::activity_server::{Activity, ActivityServer};
 use proto::users::v1::{
     AnnounceBookRequest, AnnounceBookResponse, ListDeviceTokensRequest, ListDeviceTokensResponse,
-    ListDislikesRequest, ListDislikesResponse, ListHistoriesRequest, ListHistoriesResponse, ListTastesRequest,
-    ListTastesResponse, RenewBookRequest, RenewBookResponse, Tag,
+    ListDislikesRequest, ListDislikesResponse, ListHistoriesRequest, ListHistoriesResponse,
+    ListTastesRequest, ListTastesResponse, RenewBookRequest, RenewBookResponse, Tag,
 };
 use serde_json::json;
 use tokio::runtime::Runtime;

@@ -126,8 +126,11 @@ async fn activity_is_the_same_in_both_forms(app: &TestApp) {
         let answer = app.call(&format!("GET /_/users/{path}"), &library, "").await;
         serde_json::from_str::<Value>(&answer.body).unwrap()
     };
-    let request =
-        ListTastesRequest { person_id: DEMO.to_owned(), book_ids: vec![3, 9], ..ListTastesRequest::default() };
+    let request = ListTastesRequest {
+        person_id: DEMO.to_owned(),
+        book_ids: vec![3, 9],
+        ..ListTastesRequest::default()
+    };
     let found = calls.clone().list_tastes(request).await.unwrap().into_inner().tastes;
     let as_http = json!([{
         "kind": "book", "book_id": 3, "is_dislike": true, "created_at": written(found[0].created_at),
@@ -189,7 +192,8 @@ async fn hostile_messages_are_refused(app: &TestApp) {
     }
     let long = AnnounceBookRequest { book_id: 1, tags: vec![tag("misc", &"x".repeat(300_000))] };
     assert_eq!(code(calls().announce_book(long).await), Code::OutOfRange, "longer than a message may be");
-    let longest = AnnounceBookRequest { book_id: 1, tags: vec![tag(&"ä".repeat(200), &"ß".repeat(200)); 200] };
+    let longest =
+        AnnounceBookRequest { book_id: 1, tags: vec![tag(&"ä".repeat(200), &"ß".repeat(200)); 200] };
     assert!(calls().announce_book(longest).await.is_ok(), "two hundred of the longest tags fit");
     for person_id in ["", "x", "\0", &"9".repeat(10_000)] {
         let person_id = person_id.to_owned();
