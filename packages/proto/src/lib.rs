@@ -17,7 +17,6 @@ pub mod tenants {
 pub mod users {
     /// Version 1.
     pub mod v1 {
-        #![expect(clippy::all, reason = "generated")]
         include!("generated/cutover.users.v1.rs");
     }
 }
