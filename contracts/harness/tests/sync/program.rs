@@ -142,17 +142,17 @@ impl Stage {
     }
 
     /// What the edge signs about `caller` for `service`.
-    fn identity(&self, caller: identity::Caller, service: &str) -> String {
+    fn identity(&self, caller: &identity::Caller, service: &str) -> String {
         let form = identity::Form { tenant: "tenantId".to_owned(), ..identity::Form::default() };
         let key = self.edge.home().join("keys/identity.pem");
         let signer = Signer::from_file("sync", &key).unwrap().in_form(form);
-        signer.sign(&caller, service, SystemClock.now()).unwrap()
+        signer.sign(caller, service, SystemClock.now()).unwrap()
     }
 
     /// A request for the sync service itself, of the program that the edge has proved.
     pub(crate) fn direct(&self, method: &str, target: &[u8]) -> Request {
         let program = identity::Service { name: "crawler".parse().unwrap(), tenant: None };
-        let signed = self.identity(identity::Caller::Service(program), "sync");
+        let signed = self.identity(&identity::Caller::Service(program), "sync");
         Request::new(self.service(), method, target).header("x-madome-identity", signed)
     }
 
@@ -166,7 +166,7 @@ impl Stage {
             role: Some(identity::Role::NORMAL),
             scopes: Vec::new(),
         };
-        let signed = self.identity(identity::Caller::Person(person), "library");
+        let signed = self.identity(&identity::Caller::Person(person), "library");
         let request = Request::new(self.edge.address("LIBRARY_ADDRESS"), "GET", format!("/books/{id}"))
             .header("x-madome-identity", signed)
             .header("x-tenant-id", harness::tokens::DEMO_TENANT);

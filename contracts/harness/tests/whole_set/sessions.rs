@@ -121,16 +121,16 @@ impl Steps<'_> {
 
     fn post(&mut self, path: &str, body: &serde_json::Value) -> Answer {
         let request = self.stage.request(self.is_legacy, "POST", path);
-        self.take(format!("POST {path}"), &request.body(body.to_string()))
+        self.take(&format!("POST {path}"), &request.body(body.to_string()))
     }
 
     fn send(&mut self, method: &str, target: &str, cookies: &str) -> Answer {
         let request = self.stage.request(self.is_legacy, method, target);
-        self.take(format!("{method} {target}"), &request.header("cookie", cookies))
+        self.take(&format!("{method} {target}"), &request.header("cookie", cookies))
     }
 
     /// Sends the request. The step keeps the answer with its tokens by their names, because each backend has its own.
-    fn take(&mut self, step: String, request: &Request) -> Answer {
+    fn take(&mut self, step: &str, request: &Request) -> Answer {
         let answer = request.send();
         let mut shown = answer.clone();
         // The web server of the sample writes a `date` of its own, at another place.

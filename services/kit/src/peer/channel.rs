@@ -91,12 +91,18 @@ impl Peer {
 ///
 /// # Errors
 /// [`CallFailed::Rpc`] with the status of the call.
-pub async fn answered<T>(call: impl Future<Output = Result<Response<T>, Status>>) -> Result<T, CallFailed> {
-    call.await.map(Response::into_inner).map_err(|status| {
-        let mut message = status.message().to_owned();
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
-        CallFailed::Rpc { code: status.code(), message }
-    })
+pub fn answered<T>(
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> impl Future<Output = Result<T, CallFailed>> {
+    // The state of a call has a few KiB, which every caller's own state would contain.
+    let call = Box::pin(call);
+    async move {
+        call.await.map(Response::into_inner).map_err(|status| {
+            let mut message = status.message().to_owned();
+            message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+            CallFailed::Rpc { code: status.code(), message }
+        })
+    }
 }
 
 impl CallFailed {
