@@ -203,7 +203,7 @@ fn forms() -> Vec<(String, Vec<u8>)> {
     .iter()
     .map(|kind| ((*kind).to_owned(), good.clone()))
     .collect();
-    all.push((format!("multipart/form-data; boundary={}", "b".repeat(20_000)), good.clone()));
+    all.push((format!("multipart/form-data; boundary={}", "b".repeat(20_000)), good));
     let disposition = |text: &str| part(format!("content-disposition: {text}").as_bytes(), PNG);
     let mut flood = HEAD.to_vec();
     flood.truncate(flood.len() - 2);
