@@ -127,7 +127,7 @@ check: $(TOOLS)/python.done $(TOOLS)/rust.done ## Formatting, lints, dependency 
 	@cargo clippy --quiet --locked --package edge-guard --target wasm32-wasip1 -- --deny warnings
 	@cargo clippy --quiet --locked --package edge-guard -- --deny warnings
 	@tools/setup/deny
-	@cargo run --quiet --locked --package layers -- authz-service packages/comparison packages/contract packages/edge-config packages/events services/auth services/image services/notifications services/sync services/tenants services/users services/web tools/cutover tools/db-migrate wasm-filters/edge-guard
+	@cargo run --quiet --locked --package layers -- authz-service packages/comparison packages/contract packages/edge-config packages/events services/auth services/image services/kit services/library services/notifications services/sync services/tenants services/users services/web tools/cutover tools/db-migrate wasm-filters/edge-guard
 	@cargo run --quiet --locked --package openapi-aggregate -- check
 	@cargo run --quiet --locked --package cutover -- lint $(filter-out %.tenants.yaml %.run.yaml,$(wildcard envoy/edges/*.yaml))
 

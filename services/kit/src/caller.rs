@@ -11,6 +11,7 @@
 //! one tenant while the service acts for another.
 
 mod proofs;
+mod reach;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ use identity::assertion::{self, Rejected, Verifier};
 use identity::{Form, ServiceName};
 use serde::Deserialize;
 
-use crate::id::{Member, NotOurs, SessionId, TenantId};
+use crate::id::{NotOurs, SessionId, TenantId};
+use crate::member::Member;
 use crate::tenant::VerifiedTenant;
 use crate::{answer, cookies};
 use proofs::Proofs;

@@ -29,9 +29,11 @@ pub mod email;
 pub mod generation;
 pub mod grpc;
 pub mod id;
+mod member;
 pub mod migrating;
 pub mod openapi;
 pub mod peer;
+mod ready;
 pub mod settings;
 pub mod shown;
 pub mod startup;
@@ -47,6 +49,7 @@ pub mod work;
 pub use caller::{
     Caller, Client, Gate, Person, PlatformService, ServiceCaller, SessionExpiry, TenantService,
 };
-pub use id::{Member, SessionId, SubjectId, TenantId};
+pub use id::{SessionId, SubjectId, TenantId};
+pub use member::Member;
 pub use startup::{Service, StartError};
 pub use tenant::{Reach, VerifiedTenant};

@@ -6,8 +6,6 @@
 //! for byte. The router would answer HEAD like GET, and add `Allow`. [`surround`] undoes both. Its library answers
 //! every method ([`surround_open`]).
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +21,11 @@ use tracing::Instrument as _;
 use crate::answer;
 use crate::caller::Words;
 use crate::grpc;
+use crate::ready;
 use crate::telemetry;
 use crate::unread;
+
+pub use crate::ready::Ready;
 
 /// The longest request body in bytes. The largest honest one (a new user with an e-mail address and two names
 /// of twenty characters) is under 1 KiB. 64 KiB leaves room and keeps a thousand connections under 64 MiB.
@@ -34,14 +35,8 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// takes far less; a longer one is stuck.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the probe waits for a dependency before it answers "not ready".
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// The routes of probes, which come every few seconds: their log lines are for debugging alone.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/grpc.health.v1.Health/{call}"];
-
-/// Checks whether the service can do its work at the moment.
-pub type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// The route that answered, for the log.
 #[derive(Clone)]
@@ -83,16 +78,11 @@ fn bound(routes: Router, ready: Ready, timeout: Duration, narrow: impl FnOnce(Ro
 }
 
 async fn probe(ready: Ready) -> Response {
-    if is_ready(&ready).await {
+    if ready::answers(&ready).await {
         answer::text(StatusCode::OK, "ready")
     } else {
         answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready")
     }
-}
-
-/// Whether the service says within [`PROBE_TIMEOUT`] that it is ready.
-pub(crate) async fn is_ready(ready: &Ready) -> bool {
-    tokio::time::timeout(PROBE_TIMEOUT, ready()).await.unwrap_or(false)
 }
 
 /// Records the route's pattern instead of the path: a path can contain an e-mail address, which must not

@@ -5,7 +5,7 @@
 //!
 //! * a [`Person`](crate::Person), whose identity the edge signed;
 //! * a [`TenantService`](crate::TenantService), a service with a token for that tenant;
-//! * a [`PlatformService`] that names the tenant for which it acts now ([`PlatformService::on_behalf_of`]).
+//! * a [`PlatformService`] that names the tenant for which it acts now ([`on_behalf_of`](crate::PlatformService::on_behalf_of)).
 //!
 //! So a query without a proved tenant does not compile:
 //!
@@ -44,7 +44,6 @@
 
 use std::fmt;
 
-use crate::caller::{PlatformService, ServiceCaller};
 use crate::id::TenantId;
 
 /// The tenant of a verified caller. See the [module](self) for where one comes from.
@@ -70,15 +69,6 @@ impl fmt::Display for VerifiedTenant {
     }
 }
 
-impl PlatformService {
-    /// Returns the proof for `tenant`, for which this service acts in this request. A platform service may act for every
-    /// tenant; it names one, so that a query touches that one alone.
-    #[must_use]
-    pub const fn on_behalf_of(&self, tenant: TenantId) -> VerifiedTenant {
-        VerifiedTenant(tenant)
-    }
-}
-
 /// Which rows a service may see: those of one tenant, or, for a service of the platform, those of all.
 ///
 /// Only a verified caller gives one, so a query that takes a `Reach` cannot be run without a caller.
@@ -86,6 +76,11 @@ impl PlatformService {
 pub struct Reach(Option<VerifiedTenant>);
 
 impl Reach {
+    /// The rows of all tenants. Only a verified service of the platform has this reach.
+    pub(crate) const fn of_all() -> Self {
+        Self(None)
+    }
+
     /// Returns the one tenant, or `None` for all tenants.
     #[must_use]
     pub const fn tenant(self) -> Option<VerifiedTenant> {
@@ -102,20 +97,5 @@ impl Reach {
 impl From<VerifiedTenant> for Reach {
     fn from(tenant: VerifiedTenant) -> Self {
         Self(Some(tenant))
-    }
-}
-
-impl From<&PlatformService> for Reach {
-    fn from(_: &PlatformService) -> Self {
-        Self(None)
-    }
-}
-
-impl From<&ServiceCaller> for Reach {
-    fn from(caller: &ServiceCaller) -> Self {
-        match caller {
-            ServiceCaller::Platform(service) => service.into(),
-            ServiceCaller::Tenant(service) => service.tenant.into(),
-        }
     }
 }

@@ -21,6 +21,7 @@ pub mod routes;
 pub mod search;
 pub mod seed;
 pub mod settings;
+pub mod telling;
 
 pub use settings::ABOUT;
 
@@ -36,9 +37,10 @@ use kit::work::Work;
 use prometheus::Registry;
 
 use crate::books::Books;
-use crate::news::{News, Telling};
+use crate::news::News;
 use crate::people::People;
 use crate::settings::Settings;
+use crate::telling::Telling;
 
 /// The bodies of the gate's refusals, which [`routes`] turns into this service's form.
 pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "Not Found" };

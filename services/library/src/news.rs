@@ -1,41 +1,37 @@
 //! What people hear about books: that one has appeared, and that one replaces another.
 //!
-//! A row of the outbox is written in the transaction of the change, and a worker calls the users service. So a book is never
-//! announced that is not there, a killed service announces later, and a request does not wait for the users service. Both
-//! calls may be repeated: the users service tells each person of a book once.
+//! A row of the outbox is written in the transaction of the change, and a worker calls the users service
+//! ([`telling`](crate::telling)). So a book is never announced that is not there, a killed service announces later, and a request
+//! does not wait for the users service.
 
 use std::time::Duration;
 
 use events::Outbox;
-use events::outbox::{Deliver, Entry, Item, OutboxError, Outcome};
+use events::outbox::{Entry, OutboxError};
 use kit::generation::Surface;
-use kit::peer::CallFailed;
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use tonic::Code;
 
-use crate::books::Books;
 use crate::error::Error;
-use crate::people::People;
 
 /// A book has appeared.
-const APPEARED: &str = "library.book.appeared";
+pub(crate) const APPEARED: &str = "library.book.appeared";
 
 /// A book replaces another one.
-const RENEWED: &str = "library.book.renewed";
+pub(crate) const RENEWED: &str = "library.book.renewed";
 
 /// The content of a row. It names books; their tags are read when it is delivered.
 #[derive(Serialize, Deserialize)]
-struct Appeared {
-    book: i32,
+pub(crate) struct Appeared {
+    pub(crate) book: i32,
 }
 
 /// As [`Appeared`].
 #[derive(Serialize, Deserialize)]
-struct Renewed {
-    old: i32,
-    new: i32,
+pub(crate) struct Renewed {
+    pub(crate) old: i32,
+    pub(crate) new: i32,
 }
 
 /// When people are told of a book.
@@ -102,67 +98,5 @@ impl News {
         })?;
         let entry = Entry { kind, payload: &payload, idempotency_key: key, delay: Duration::ZERO };
         self.outbox.put(change, entry).await.map(drop).map_err(Error::Outbox)
-    }
-}
-
-/// Delivers the rows to the users service.
-#[derive(Clone, Debug)]
-pub struct Telling {
-    /// The books, with their tags.
-    pub books: Books,
-    /// The users service.
-    pub people: People,
-}
-
-impl Deliver for Telling {
-    fn kinds(&self) -> &'static [&'static str] {
-        &[APPEARED, RENEWED]
-    }
-
-    async fn deliver(&self, item: &Item) -> Outcome {
-        let told = match item.kind.as_str() {
-            APPEARED => match serde_json::from_str(&item.payload) {
-                Ok(Appeared { book }) => self.tell(book).await,
-                Err(error) => return Outcome::Refused { error: error.to_string() },
-            },
-            RENEWED => match serde_json::from_str(&item.payload) {
-                Ok(Renewed { old, new }) => self.people.renew(old, new).await.map_err(Error::People),
-                Err(error) => return Outcome::Refused { error: error.to_string() },
-            },
-            other => return Outcome::Refused { error: format!("{other:?} is a kind of another service") },
-        };
-        match told {
-            Ok(()) => Outcome::Delivered,
-            Err(Error::People(error)) => outcome(&error),
-            Err(error) => Outcome::Unavailable { error: kit::answer::Chain(&error).to_string() },
-        }
-    }
-}
-
-impl Telling {
-    async fn tell(&self, book: i32) -> Result<(), Error> {
-        match self.books.one(book).await {
-            Ok(book) => self.people.announce(book.id, &book.tags).await.map_err(Error::People),
-            // It was removed from the database since.
-            Err(Error::NotFound(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// A failed call: the users service or the edge is away, refuses for now, or refuses for good.
-fn outcome(error: &CallFailed) -> Outcome {
-    let shown = kit::answer::Chain(error).to_string();
-    match error {
-        CallFailed::Rpc { code: Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled, .. }
-        | CallFailed::Transport(_) => Outcome::Unavailable { error: shown },
-        CallFailed::Rpc { code: Code::InvalidArgument | Code::OutOfRange, .. } => {
-            Outcome::Refused { error: shown }
-        }
-        // UNAUTHENTICATED, PERMISSION_DENIED and UNIMPLEMENTED are an edge that does not let the library pass, or an older
-        // users service: a person corrects it meanwhile.
-        CallFailed::Rpc { .. } | CallFailed::Status(_) | CallFailed::Answer(_) | CallFailed::Signing(_) => {
-            Outcome::Failed { error: shown, after: None }
-        }
     }
 }

@@ -10,7 +10,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::ServiceExt as _;
 
-use crate::surface::{self, Ready};
+use crate::ready::{self, Ready};
 
 /// A request names a service.
 const MAX_REQUEST_BYTES: usize = 1024;
@@ -34,7 +34,7 @@ impl Health for Probe {
         _: tonic::Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
         let status =
-            if surface::is_ready(&self.0).await { ServingStatus::Serving } else { ServingStatus::NotServing };
+            if ready::answers(&self.0).await { ServingStatus::Serving } else { ServingStatus::NotServing };
         Ok(Response::new(HealthCheckResponse { status: status.into() }))
     }
 
