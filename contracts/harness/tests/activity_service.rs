@@ -125,7 +125,7 @@ fn moves(database: Option<&str>) {
         edge.envoy_stat(&format!("cluster.backend-{backend}.upstream_rq_total")).unwrap_or_default()
     };
     let legacy = all(&edge);
-    assert_eq!(served(&edge, "library"), 0, "nothing asked the library yet");
+    assert_eq!(served(&edge, "library-calls"), 0, "nothing asked the library yet");
     let file = edge.file().display().to_string();
     edge.cutover(&["set", &file, "users-activity", "--to", "users=100,legacy=0"]);
     edge.render();
@@ -137,7 +137,7 @@ fn moves(database: Option<&str>) {
     let count = served(&edge, "legacy");
     let users = all(&edge);
     assert_eq!(served(&edge, "legacy"), count, "the legacy backend got none of these");
-    assert!(served(&edge, "library") > 0, "the library answered for the lists");
+    assert!(served(&edge, "library-calls") > 0, "the library answered for the lists");
     let different: Vec<String> = EXCHANGES
         .iter()
         .zip(legacy.iter().zip(&users))
