@@ -28,9 +28,11 @@ fn backend() -> Backend {
     })
 }
 
-/// The clients' requests at the backend, without the edge's own health checks.
+/// The clients' requests at the backend, without the edge's own health checks: those of the backends for calls in gRPC begin
+/// HTTP/2 (RFC 9113, 3.4), which this backend does not speak.
 fn of_clients(backend: &Backend) -> Vec<Seen> {
-    backend.seen().into_iter().filter(|seen| !seen.request_line().starts_with("GET /readyz ")).collect()
+    let is_own = |line: &str| line.starts_with("GET /readyz ") || ["PRI * HTTP/2.0", "SM"].contains(&line);
+    backend.seen().into_iter().filter(|seen| !is_own(&seen.request_line())).collect()
 }
 
 /// D 56–64, 67, 68: internal paths in every spelling.
