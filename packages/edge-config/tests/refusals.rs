@@ -39,8 +39,11 @@ fn words_come_from_the_route_the_host_or_the_edge() {
         ["[GET, POST], policy: catalogue", "[POST], policy: catalogue", "[PATCH], policy: book-renewal"]
             .map(|piece| format!("methods: {piece}, to: library, answers: library }}"));
     let of_users = of_library.clone().map(|route| route.replace("answers: library", "answers: users"));
+    let calls = ["answers: library, idempotent: true }", "to: library-calls, answers: library }"];
+    let calls_of_users = calls.map(|route| route.replace("answers: library", "answers: users"));
+    let old = of_library.iter().map(String::as_str).chain(calls);
     let edits: Vec<(&str, &str)> =
-        of_library.iter().zip(&of_users).map(|(old, new)| (old.as_str(), new.as_str())).collect();
+        old.zip(of_users.iter().chain(&calls_of_users).map(String::as_str)).collect();
     let alike = dev_with(&edits).unwrap();
     assert_eq!(alike.answers_of_host("service").body_of(403), "Permission Denied");
     assert_eq!(plain.answers_by_default().body_of(431), "Request header fields too large");

@@ -39,10 +39,13 @@ fn both_backends_are_queried_over_tls_as_the_edge_does() {
         let legacy = block(&legacy_tls, "legacy.internal");
         let users = words(&users_tls, name);
         move |edge: harness::EdgeBuilder| {
-            edge.replace("    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"", &legacy).replace(
-                "users: { address: \"${USERS_ADDRESS:-127.0.0.1:3022}\" }",
-                &format!("users: {{ {users} }}"),
-            )
+            edge.replace("    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"", &legacy)
+                .replace(
+                    "users: { address: \"${USERS_ADDRESS:-127.0.0.1:3022}\" }",
+                    &format!("users: {{ {users} }}"),
+                )
+                // The backend for calls is at another address then.
+                .replace("audience: users, ", "")
         }
     };
     let stand_ins = || (Backend::plain(), Backend::plain());
