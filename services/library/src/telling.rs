@@ -1,5 +1,5 @@
-//! Delivers the [news](crate::news) of books to the users service. Both calls may be repeated: the users service tells each person
-//! of a book once.
+//! Delivers the [news](crate::news) of books to the users service. Both calls may be repeated: the users service tells each
+//! person of a book once.
 
 use events::outbox::{Deliver, Item, Outcome};
 use kit::peer::CallFailed;
