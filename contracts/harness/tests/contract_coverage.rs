@@ -159,8 +159,8 @@ const IN_GRPC: [(&str, &str, &[u8]); 6] = [
     ("library", "users.v1.Activity/ListDislikes", b"5"),
     ("library", "users.v1.Activity/AnnounceBook", b"3"),
     ("library", "users.v1.Activity/RenewBook", b"3"),
-    ("users", "library.v1.Library/HasTag", b"3"),
-    ("users", "library.v1.Library/RenewBook", b"3"),
+    ("users", "catalogue.v1.Catalogue/HasTag", b"3"),
+    ("users", "catalogue.v1.Catalogue/RenewBook", b"3"),
 ];
 
 /// Sends these, with the assertion that each service signs.

@@ -14,8 +14,8 @@ use edge_config::{Match, route_of};
 use harness::{Edge, Part, Signal, repository};
 use identity::assertion::Signer;
 use kit::testing::PrivatePostgres;
-use proto::library::v1::library_client::LibraryClient;
-use proto::library::v1::{
+use proto::catalogue::v1::catalogue_client::CatalogueClient;
+use proto::catalogue::v1::{
     HasBookRequest, HasTagRequest, ListBooksByTagsRequest, ListBooksRequest, RenewBookRequest,
 };
 use proto::users::v1::accounts_client::AccountsClient;
@@ -80,14 +80,14 @@ fn demo() -> GetAccountRequest {
 async fn every_call(calls: &Calls) -> Vec<(&'static str, Code)> {
     let mut accounts = AccountsClient::new(calls.clone());
     let mut activity = ActivityClient::new(calls.clone());
-    let mut library = LibraryClient::new(calls.clone());
+    let mut library = CatalogueClient::new(calls.clone());
     let person_id = || DEMO.to_owned();
     let tastes = ListTastesRequest { person_id: person_id(), ..ListTastesRequest::default() };
     let histories = ListHistoriesRequest { person_id: person_id(), book_ids: Vec::new() };
     let tokens = ListDeviceTokensRequest { person_ids: vec![person_id()] };
     let announce = AnnounceBookRequest { book_id: 1, tags: Vec::new() };
     let by_tags = ListBooksByTagsRequest { per_page: 1, page: 1, ..ListBooksByTagsRequest::default() };
-    let tag = proto::library::v1::Tag { kind: "misc".to_owned(), name: "x".to_owned() };
+    let tag = proto::catalogue::v1::Tag { kind: "misc".to_owned(), name: "x".to_owned() };
     vec![
         ("Accounts/GetAccount", code(accounts.get_account(demo()).await)),
         ("Activity/ListTastes", code(activity.list_tastes(tastes).await)),
@@ -99,11 +99,11 @@ async fn every_call(calls: &Calls) -> Vec<(&'static str, Code)> {
         ("Activity/ListDeviceTokens", code(activity.list_device_tokens(tokens).await)),
         ("Activity/AnnounceBook", code(activity.announce_book(announce).await)),
         ("Activity/RenewBook", code(activity.renew_book(RenewForPeople { old_id: 20, new_id: 21 }).await)),
-        ("Library/ListBooks", code(library.list_books(ListBooksRequest { ids: vec![1] }).await)),
-        ("Library/ListBooksByTags", code(library.list_books_by_tags(by_tags).await)),
-        ("Library/HasBook", code(library.has_book(HasBookRequest { book_id: 1 }).await)),
-        ("Library/HasTag", code(library.has_tag(HasTagRequest { tag: Some(tag) }).await)),
-        ("Library/RenewBook", code(library.renew_book(RenewBookRequest { old_id: 8, new_id: 9 }).await)),
+        ("Catalogue/ListBooks", code(library.list_books(ListBooksRequest { ids: vec![1] }).await)),
+        ("Catalogue/ListBooksByTags", code(library.list_books_by_tags(by_tags).await)),
+        ("Catalogue/HasBook", code(library.has_book(HasBookRequest { book_id: 1 }).await)),
+        ("Catalogue/HasTag", code(library.has_tag(HasTagRequest { tag: Some(tag) }).await)),
+        ("Catalogue/RenewBook", code(library.renew_book(RenewBookRequest { old_id: 8, new_id: 9 }).await)),
     ]
 }
 
@@ -114,11 +114,11 @@ const MADE: [(&str, &[&str]); 3] = [
     (
         "users",
         &[
-            "Library/ListBooks",
-            "Library/ListBooksByTags",
-            "Library/HasBook",
-            "Library/HasTag",
-            "Library/RenewBook",
+            "Catalogue/ListBooks",
+            "Catalogue/ListBooksByTags",
+            "Catalogue/HasBook",
+            "Catalogue/HasTag",
+            "Catalogue/RenewBook",
         ],
     ),
 ];
@@ -231,7 +231,7 @@ fn routed(name: &str) -> BTreeSet<Row> {
     let edge = edge_config::load(&file, &|_| None).expect("the edge file is valid");
     let mut rows = BTreeSet::new();
     for call in MADE.iter().flat_map(|(_, made)| *made).chain(&WITHOUT_A_CALLER) {
-        let package = if call.starts_with("Library/") { "library" } else { "users" };
+        let package = if call.starts_with("Catalogue/") { "catalogue" } else { "users" };
         let call = format!("cutover.{package}.v1.{call}");
         let taken = route_of(&edge, "service", "127.0.0.1", "POST", &format!("/{call}"));
         let Match::Route(route) = taken else { continue };

@@ -14,6 +14,7 @@
 mod claim;
 mod dead;
 mod house;
+mod unfinished;
 mod worker;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::statement::{json, sql};
 pub use claim::{Item, LEASE, MAX_ATTEMPTS};
 pub use dead::{DeadLetter, MAX_PAGE, dead, purge, revive};
 pub use house::keep_house;
+pub use unfinished::{Unfinished, unfinished};
 pub use worker::{Counts, DELIVER_WITHIN, Deliver, Outcome, Worker};
 
 /// The most bytes of a payload. An event has at most 64 KiB, and a message to a person a few.

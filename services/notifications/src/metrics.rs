@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use events::outbox::Counts;
+use events::outbox::{Counts, Unfinished, unfinished};
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use sea_orm::{ConnectionTrait, DbErr};
-
-use events::statement::sql;
 
 use crate::work::Tally;
 
@@ -43,13 +41,9 @@ pub async fn text(database: &impl ConnectionTrait, tally: &Tally) -> Result<Stri
     }
     let rows = Opts::new("notifications_outbox_rows", "Rows of the outbox that wait, or are dead");
     let rows = IntGaugeVec::new(rows, &["state"])?;
-    let count =
-        "SELECT count(*) - count(failed_at), count(failed_at) FROM outbox_events WHERE processed_at IS NULL";
-    if let Some(row) = database.query_one_raw(sql(database, count, [])).await? {
-        for (place, state) in ["waiting", "dead"].into_iter().enumerate() {
-            rows.with_label_values(&[state]).set(row.try_get_by_index(place)?);
-        }
-    }
+    let Unfinished { waiting, dead, oldest: _ } = unfinished(database, None).await?;
+    rows.with_label_values(&["waiting"]).set(waiting);
+    rows.with_label_values(&["dead"]).set(dead);
     let all: [Box<dyn Collector>; 2] = [Box::new(attempts), Box::new(rows)];
     for metric in all {
         registry.register(metric)?;

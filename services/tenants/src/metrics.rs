@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use clock::Clock;
 use events::Exchange;
-use events::outbox::Counts;
+use events::outbox::{Counts, Unfinished, unfinished};
 use events::statement::sql;
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 use sea_orm::{ConnectionTrait, DbErr};
-use time::OffsetDateTime;
 
 use crate::invalidation;
 
@@ -87,19 +86,11 @@ pub async fn text(
         Opts::new("tenants_outbox_oldest_seconds", "The age of the oldest row that waits; 0 when none does");
     let age = IntGaugeVec::new(age, &["kind"])?;
     for (kind, stored) in KINDS {
-        let count = "SELECT count(*) - count(failed_at), count(failed_at) FROM outbox_events \
-                     WHERE processed_at IS NULL AND kind = $1";
-        if let Some(row) = database.query_one_raw(sql(database, count, [stored.into()])).await? {
-            for (place, state) in ["waiting", "dead"].into_iter().enumerate() {
-                rows.with_label_values(&[kind, state]).set(row.try_get_by_index(place)?);
-            }
-        }
-        let oldest = "SELECT created_at FROM outbox_events WHERE processed_at IS NULL AND failed_at IS NULL AND kind = $1 \
-                      ORDER BY created_at LIMIT 1";
-        let oldest = database.query_one_raw(sql(database, oldest, [stored.into()])).await?;
-        let since: Option<OffsetDateTime> = oldest.map(|row| row.try_get_by_index(0)).transpose()?;
+        let Unfinished { waiting, dead, oldest } = unfinished(database, Some(stored)).await?;
+        rows.with_label_values(&[kind, "waiting"]).set(waiting);
+        rows.with_label_values(&[kind, "dead"]).set(dead);
         let now = i64::try_from(clock.now().seconds()).unwrap_or(i64::MAX);
-        let seconds = since.map_or(0, |since| now.saturating_sub(since.unix_timestamp()).max(0));
+        let seconds = oldest.map_or(0, |since| now.saturating_sub(since.unix_timestamp()).max(0));
         age.with_label_values(&[kind]).set(seconds);
     }
     let offboardings = Opts::new("tenants_offboardings", "Offboardings by phase");

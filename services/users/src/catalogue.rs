@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use kit::grpc;
 use kit::peer::{CallFailed, Channel, MAX_ANSWER_BYTES, Peer, answered};
-use proto::library::v1::library_client::LibraryClient;
-use proto::library::v1::{
+use proto::catalogue::v1::catalogue_client::CatalogueClient;
+use proto::catalogue::v1::{
     Book as BookMessage, HasBookRequest, HasTagRequest, ListBooksByTagsRequest, ListBooksRequest, Order,
     Tag as TagMessage,
 };
@@ -65,13 +65,13 @@ pub struct BooksOfTags {
 
 /// The library, with the questions of this service.
 #[derive(Clone, Debug)]
-pub struct Catalogue(LibraryClient<Channel>);
+pub struct Catalogue(CatalogueClient<Channel>);
 
 impl Catalogue {
     /// Asks the library as `peer`.
     #[must_use]
     pub fn new(peer: &Peer) -> Self {
-        Self(LibraryClient::new(peer.channel()).max_decoding_message_size(MAX_ANSWER_BYTES))
+        Self(CatalogueClient::new(peer.channel()).max_decoding_message_size(MAX_ANSWER_BYTES))
     }
 
     /// Returns whether there is such a book.

@@ -1,9 +1,9 @@
-//! The calls of other services in gRPC (`cutover.library.v1`), with the checks and the effects of the routes for services.
+//! The calls of other services in gRPC (`cutover.catalogue.v1`), with the checks and the effects of the routes for services.
 
 use kit::grpc;
 use kit::grpc::{platform_service, timestamp};
-use proto::library::v1::library_server::{Library, LibraryServer};
-use proto::library::v1::{
+use proto::catalogue::v1::catalogue_server::{Catalogue, CatalogueServer};
+use proto::catalogue::v1::{
     Book as BookMessage, BooksOfTag, HasBookRequest, HasBookResponse, HasTagRequest, HasTagResponse,
     ListBooksByTagsRequest, ListBooksByTagsResponse, ListBooksRequest, ListBooksResponse, Order,
     RenewBookRequest, RenewBookResponse, Tag as TagMessage,
@@ -19,7 +19,7 @@ use crate::books::{Sort, Way};
 /// Returns the routes of the calls.
 pub(super) fn routes(app: App) -> axum::Router {
     let gate = app.gate.clone();
-    let server = LibraryServer::new(Calls(app)).max_decoding_message_size(grpc::MAX_MESSAGE_BYTES);
+    let server = CatalogueServer::new(Calls(app)).max_decoding_message_size(grpc::MAX_MESSAGE_BYTES);
     grpc::routes(gate, server)
 }
 
@@ -28,7 +28,7 @@ pub(super) fn routes(app: App) -> axum::Router {
 struct Calls(App);
 
 #[tonic::async_trait]
-impl Library for Calls {
+impl Catalogue for Calls {
     async fn list_books(
         &self,
         request: Request<ListBooksRequest>,

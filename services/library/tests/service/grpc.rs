@@ -5,8 +5,8 @@ use http::Request;
 use identity::Role;
 use kit::generation::Surface;
 use kit::testing::{Direct, PrivatePostgres};
-use proto::library::v1::library_client::LibraryClient;
-use proto::library::v1::{
+use proto::catalogue::v1::catalogue_client::CatalogueClient;
+use proto::catalogue::v1::{
     Book, HasBookRequest, HasTagRequest, ListBooksByTagsRequest, ListBooksRequest, Order, RenewBookRequest,
     Tag,
 };
@@ -18,8 +18,8 @@ use crate::app::TestApp;
 
 const TENANT: &str = "00000000-0000-7000-8000-000000000001";
 
-fn calls(app: &TestApp, identity: &str) -> LibraryClient<Direct> {
-    LibraryClient::new(Direct::new(&app.router, identity))
+fn calls(app: &TestApp, identity: &str) -> CatalogueClient<Direct> {
+    CatalogueClient::new(Direct::new(&app.router, identity))
 }
 
 fn tag(kind: &str, name: &str) -> Tag {

@@ -113,7 +113,7 @@ impl TestApp {
             redis: None,
         };
         let library = library::router(library, Arc::new(clock.clone()), &work).await.unwrap();
-        let backends = vec![("/cutover.library.v1.", "library", library)];
+        let backends = vec![("/cutover.catalogue.v1.", "library", library)];
         let listener = ServiceListener::start(&home, &clock, backends).await;
         let settings = settings(home.home(), database_url.clone());
         let settings = change(Settings { service_edge_url: listener.url(), ..settings });

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use proto::library::v1::Order;
+use proto::catalogue::v1::Order;
 
 use crate::activity::part::{Page, Sort, Way};
 use crate::activity::tag::Tag;
