@@ -87,11 +87,11 @@ release: wasm ## Put the programs of an edge into one directory that runs anywhe
 	@tools/release "$(TARGET)/release-like" "$(TARGET)/fast" "$(WASM)"
 
 # What a guard can break, and so runs with either form of it.
-GUARDED := package(contract-suite) or (package(harness) and (binary(/leases/) or binary(cors) or binary(sign_in) or binary(websocket_tokens) or binary(every_refusal) or binary(stream_ends) or binary(guard) or binary(draining) or binary(headers) or binary(header_case) or binary(paths) or binary(request_ids) or binary(names) or binary(path_agreement) or binary(route_forms) or binary(older_clients) or binary(framing) or binary(trusted_proxies) or binary(proxy_protocol) or binary(proxied_redirects) or binary(balancer) or binary(prod_attacks) or binary(observing) or test(with_leases_authorizers_are_restarted)))
+GUARDED := package(contract-suite) or (package(harness) and (test(/^(leases[a-z_]*|cors|sign_in|websocket_tokens|every_refusal|stream_ends|guard|draining|headers|header_case|paths|request_ids|names|path_agreement|route_forms|older_clients|framing|trusted_proxies|proxy_protocol|proxied_redirects|balancer|prod_attacks|observing)::/) or test(with_leases_authorizers_are_restarted)))
 
 .PHONY: test
 test: setup pages wasm native ## Run every test against the real parts
-	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins
+	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins --tests
 	@$(HURL_ENV) cargo nextest run --locked --workspace --exclude edge-guard --no-fail-fast
 	@$(HURL_ENV) CUTOVER_GUARD=$(NATIVE) cargo nextest run --locked --workspace --exclude edge-guard --no-fail-fast -E '$(GUARDED)'
 	@cargo test --quiet --locked --workspace --exclude edge-guard --exclude contract-suite --doc
@@ -106,12 +106,12 @@ openapi: setup wasm $(TOOLS)/openapi.done ## Lint the public OpenAPI document, t
 	@cargo run --quiet --locked --package openapi-aggregate -- check
 	@cargo run --quiet --locked --package openapi-aggregate -- page
 	@$(TOOLS)/openapi-lint/node_modules/.bin/spectral lint --quiet --fail-severity warn --ruleset tools/openapi-aggregate/lint/rules.yaml contracts/openapi/public.yaml
-	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins
-	@$(HURL_ENV) cargo nextest run --locked --workspace --exclude edge-guard --run-ignored only -E 'package(harness) and binary(=openapi_answers)'
+	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins --tests
+	@$(HURL_ENV) cargo nextest run --locked --workspace --exclude edge-guard --run-ignored only -E 'package(harness) and test(/^openapi_answers::/)'
 
 .PHONY: contracts
 contracts: setup pages wasm native openapi ## Run the tests of each promise; print promise, result and tests. P="P1 P4" narrows it
-	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins
+	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins --tests
 	@$(HURL_ENV) tools/contracts $(P)
 
 .PHONY: bench

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cache::{Bounds, Cache, Exhausted, Key, Kind, LoadError, Metrics, Pool, Scope};
@@ -200,6 +200,60 @@ async fn without_redis_the_source_is_read_by_a_bounded_number_and_redis_is_used_
         replica.get(&key, Some("shared")).await;
         let before = other.loads();
         other.get(&key, Some("not asked")).await.as_deref() == Some("shared") && other.loads() == before
+    })
+    .await;
+}
+
+/// A reader that begins after the first of the two times that an invalidation empties memory, and reaches Redis before it,
+/// finds the old value there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_that_pass_an_invalidation_on_its_way_to_redis_leave_nothing_behind() {
+    let redis = Redis::start();
+    let replica = Arc::new(Replica::new(Some(&redis)));
+    let key = Arc::new(key(1, &ACCOUNTS, "passed"));
+    let present = Arc::new(AtomicUsize::new(0));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let readers = (0..3).map(|_| {
+        let (replica, key) = (Arc::clone(&replica), Arc::clone(&key));
+        let (present, is_over) = (Arc::clone(&present), Arc::clone(&is_over));
+        tokio::spawn(async move {
+            while !is_over.load(Ordering::SeqCst) {
+                let source = async { Ok::<_, Infallible>(Some(present.load(Ordering::SeqCst).to_string())) };
+                replica.cache.get(&key, source).await.unwrap();
+            }
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    for change in 1..=2_000 {
+        present.store(change, Ordering::SeqCst);
+        replica.cache.invalidate(Scope::One(&key)).await.unwrap();
+        let read = replica.get(&key, Some(&change.to_string())).await;
+        assert_eq!(read, Some(change.to_string()), "change {change}");
+    }
+    is_over.store(true, Ordering::SeqCst);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_missed_messages_empties_its_memory() {
+    let mut redis = Redis::start();
+    let replica = Replica::new(Some(&redis));
+    let account = key(1, &ACCOUNTS, "a");
+    // The subscription begins soon after the replica, and empties memory as well.
+    eventually_async("the replica is subscribed", async || {
+        redis.cli(&["PUBSUB", "NUMSUB", "cache:invalidations"]).trim().ends_with('1')
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(replica.get(&account, Some("old")).await.as_deref(), Some("old"));
+    redis.process().signal(harness::Signal::Kill);
+    redis.process().wait(Duration::from_secs(20));
+    assert_eq!(replica.get(&account, Some("new")).await.as_deref(), Some("old"), "no message came");
+    redis.restart();
+    eventually_async("what was in memory is read anew", async || {
+        replica.get(&account, Some("new")).await.as_deref() == Some("new")
     })
     .await;
 }

@@ -102,7 +102,7 @@ async fn headers_that_are_not_ours() {
         let answer = authz.ask_with(&token).await;
         assert!(answer.is(401, code), "{what}: expected {code}, got {} {}", answer.status, answer.reason);
     }
-    // 6, 7: keys and certificates in the token are ignored, never followed (contracts/harness/tests/tokens.rs).
+    // 6, 7: keys and certificates in the token are ignored, never followed (contracts/harness/tests/credentials/tokens.rs).
     for (name, value) in [
         ("jku", json!("http://127.0.0.1:1/keys")),
         ("x5u", json!("http://127.0.0.1:1/cert")),

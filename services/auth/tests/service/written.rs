@@ -1,5 +1,5 @@
 //! Sessions in the legacy backend's form (`AUTH_SESSIONS=legacy`), with a real Redis. That the legacy sample accepts them is
-//! shown by `contracts/harness/tests/moving_back.rs`.
+//! shown by `contracts/harness/tests/services/moving_back.rs`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The older surface, on both databases. `contracts/harness/tests/library_service.rs` compares it with the legacy
+//! The older surface, on both databases. `contracts/harness/tests/services/library_service.rs` compares it with the legacy
 //! sample.
 
 use axum::body::Body;
