@@ -14,6 +14,7 @@
 mod claim;
 mod dead;
 mod house;
+mod tenant;
 mod unfinished;
 mod worker;
 
@@ -32,6 +33,7 @@ use crate::statement::{json, sql};
 pub use claim::{Item, LEASE, MAX_ATTEMPTS};
 pub use dead::{DeadLetter, MAX_PAGE, dead, purge, revive};
 pub use house::keep_house;
+pub use tenant::forget_tenant;
 pub use unfinished::{Unfinished, unfinished};
 pub use worker::{Counts, DELIVER_WITHIN, Deliver, Outcome, Worker};
 

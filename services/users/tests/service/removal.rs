@@ -1,9 +1,16 @@
 //! The tenants service removes all people of a tenant, and no other person.
 
+use broker_connection::Address;
 use identity::Role;
 use kit::testing::{PrivatePostgres, TENANT};
+use sea_orm::{ConnectionTrait as _, Statement};
+use serde_json::json;
+use users::settings::Settings;
 
-use crate::app::{Answer, TestApp};
+use crate::app::{Answer, DEMO, SESSION, TestApp};
+
+/// A person of [`OTHER`], in the seed.
+const SUSPENDED: &str = "00000000-0000-7000-8000-0000000000a3";
 
 const OTHER: &str = "00000000-0000-7000-8000-000000000002";
 
@@ -38,6 +45,74 @@ async fn a_tenants_people_are_removed_on_both() {
     a_tenants_people_are_removed(TestApp::new().await).await;
     let postgres = PrivatePostgres::start();
     a_tenants_people_are_removed(TestApp::on(Some(postgres.url())).await).await;
+}
+
+/// The tables with rows of people, and what people are told.
+const TABLES: [&str; 7] = [
+    "likes_book",
+    "likes_book_tag",
+    "histories_book",
+    "notifications_book",
+    "notifications_book_tag",
+    "fcm_token",
+    "outbox_events",
+];
+
+/// The rows of each of [`TABLES`].
+async fn rows(app: &TestApp) -> Vec<i64> {
+    let database = app.database().await;
+    let mut rows = Vec::new();
+    for table in TABLES {
+        let count = format!("SELECT CAST(count(*) AS BIGINT) FROM {table}");
+        let count = Statement::from_string(database.get_database_backend(), count);
+        rows.push(database.query_one_raw(count).await.unwrap().unwrap().try_get_by_index(0).unwrap());
+    }
+    database.close().await.unwrap();
+    rows
+}
+
+/// One person of each of two tenants has a row of each kind, and one tenant leaves.
+async fn nothing_of_a_tenants_people_stays(database_url: Option<String>) {
+    // Nothing listens there, so messages wait in the outbox.
+    let nowhere = Address::parse("amqp://guest:guest@127.0.0.1:9/%2f").unwrap();
+    let with = |settings| Settings { broker: Some(nowhere), ..settings };
+    let app = TestApp::with(database_url, with).await;
+    for (tenant, person, token) in [(TENANT, DEMO, "phone"), (OTHER, SUSPENDED, "of-another")] {
+        let person = identity::Person {
+            tenant: Some(tenant.parse().unwrap()),
+            ..kit::testing::person(person, SESSION, Role::NORMAL)
+        };
+        let identity = app.sign(&person);
+        for (line, body) in [
+            ("tastes", json!({"kind": "book", "book_id": 7, "is_dislike": false})),
+            (
+                "tastes",
+                json!({"kind": "book_tag", "tag_kind": "group", "tag_name": "some group", "is_dislike": false}),
+            ),
+            ("histories", json!({"kind": "book", "book_id": 7, "page": 3})),
+            ("fcm-token", json!({ "token": token })),
+        ] {
+            let answer = app.call(&format!("POST /users/@me/{line}"), &identity, &body.to_string()).await;
+            assert!([201, 204].contains(&answer.status), "{line}: {answer:?}");
+        }
+    }
+    let library = app.edge.service("library", "users");
+    let book = json!({ "kind": "book", "book_id": 41, "book_tags": [["group", "some group"]] }).to_string();
+    assert_eq!(app.call("POST /_/users/notifications", &library, &book).await.status, 201);
+    assert_eq!(rows(&app).await, [2; 7], "a row of each person");
+
+    let tenants = app.edge.service("tenants", "users");
+    for line in ["PUT /_/users/tenants/TENANT/removal", "DELETE /_/users/tenants/TENANT"] {
+        assert_eq!(app.call(&line.replace("TENANT", TENANT), &tenants, "").await.status, 204);
+    }
+    assert_eq!(rows(&app).await, [1; 7], "the rows of the person of the other tenant");
+}
+
+#[tokio::test]
+async fn nothing_of_a_tenants_people_stays_on_both() {
+    nothing_of_a_tenants_people_stays(None).await;
+    let postgres = PrivatePostgres::start();
+    nothing_of_a_tenants_people_stays(Some(postgres.url())).await;
 }
 
 #[tokio::test]
