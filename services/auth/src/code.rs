@@ -107,7 +107,8 @@ impl Codes {
     }
 
     /// Uses up a code and returns whether it was valid. Of two requests with the same code, only one
-    /// succeeds. Success voids every other code of the address that is not shared, and forgets its pauses.
+    /// succeeds. The address's other codes live on until they expire, as at the legacy backend. Success forgets its
+    /// pauses.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Legacy`]. The code may be used up.
@@ -135,8 +136,6 @@ impl Codes {
         if deleted.rows_affected == 0 && is_shared.is_none() {
             return Ok(false);
         }
-        let others = Entity::delete_many().filter(Column::Email.eq(email));
-        others.exec(&transaction).await.map_err(Error::Store)?;
         pause::forget(&transaction, email).await?;
         transaction.commit().await.map_err(Error::Store)?;
         Ok(true)

@@ -1,7 +1,7 @@
 //! The one rule for valid e-mail addresses.
 //!
 //! The clients were built against a looser rule: something on both sides of the first `@`. Addresses that it
-//! allows and mail does not are refused, because they can mean more than one recipient, or a header: a second
+//! allows and mail does not belong to no person, because they can mean more than one recipient, or a header: a second
 //! `@`, quotes, brackets, commas, colons, semicolons, backslashes, white space, controls. Unusual addresses
 //! stay valid: dots at the ends of the name or beside each other (some providers issue such addresses), a
 //! domain without a dot, and letters of any script (RFC 6531).

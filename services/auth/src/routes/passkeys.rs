@@ -9,7 +9,8 @@
 //! | `POST /auth/passkey/authentication?email=` | any client | 200 and options for `navigator.credentials.get` · 404 unknown address, or one without a passkey |
 //! | `PATCH /auth/passkey/authentication?authentication-id=&email=` | a client with a passkey | 201 and two cookies · 400 no JSON · 401 |
 //!
-//! The id of a ceremony is in a header of the first half, and in the query of the second.
+//! The id of a ceremony is in a header of the first half, and in the query of the second. Every answer to a person, refusals
+//! included, has the expiry of the access token.
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -19,7 +20,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use kit::answer;
 use kit::body::Body;
 use kit::openapi::{Failed, Invalid, TooLarge, TooMany, Unauthenticated, Unavailable};
-use kit::{Person, email};
+use kit::{Person, SessionExpiry, SubjectId, email};
 use serde::{Serialize, Serializer};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
@@ -77,12 +78,17 @@ struct Options<T> {
 /// Lists the passkeys of the signed-in person, oldest first.
 #[utoipa::path(
     get, path = "/auth/passkeys", operation_id = "listPasskeys", tag = "auth", security(("session" = [])),
-    responses((status = 200, description = "The passkeys.", body = Vec<Own>), Unauthenticated, Failed, Unavailable),
+    responses(
+        (status = 200, description = "The passkeys.", body = Vec<Own>, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
+        Unauthenticated, Failed, Unavailable,
+    ),
 )]
-async fn list(State(app): State<App>, Person(person): Person) -> Result<Response, Error> {
+async fn list(State(app): State<App>, Person(person): Person, expiry: SessionExpiry) -> impl IntoResponse {
     let own = |Listed { credential_id, created_at }| Own { credential_id, created_at };
-    let passkeys: Vec<Own> = app.passkeys.list(person.subject).await?.into_iter().map(own).collect();
-    Ok(Json(passkeys).into_response())
+    let listed = app.passkeys.list(person.subject).await;
+    (expiry, listed.map(|passkeys| Json(passkeys.into_iter().map(own).collect::<Vec<Own>>())))
 }
 
 /// Deletes a passkey of the signed-in person.
@@ -91,7 +97,9 @@ async fn list(State(app): State<App>, Person(person): Person) -> Result<Response
     security(("session" = [])),
     params(("credential_id" = String, Path, description = "In base64url without padding.", example = "AAECAwQFBgc")),
     responses(
-        (status = 204, description = "Deleted. It cannot sign in any more; sessions that it began live on."),
+        (status = 204, description = "Deleted. It cannot sign in any more; sessions that it began live on.", headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
         (status = 404, description = "The person has no such passkey: `Not found passkey`."),
         Invalid, Unauthenticated, Failed, Unavailable,
     ),
@@ -99,11 +107,14 @@ async fn list(State(app): State<App>, Person(person): Person) -> Result<Response
 async fn delete(
     State(app): State<App>,
     Person(person): Person,
+    expiry: SessionExpiry,
     id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Error> {
-    let Path(id) = id.map_err(|_| Error::InvalidCredentialId)?;
-    app.passkeys.delete(person.subject, &id).await?;
-    Ok(answer::no_content())
+) -> impl IntoResponse {
+    let deleted = match id {
+        Ok(Path(id)) => app.passkeys.delete(person.subject, &id).await,
+        Err(_) => Err(Error::InvalidCredentialId),
+    };
+    (expiry, deleted.map(|()| answer::no_content()))
 }
 
 /// Begins the registration of a passkey. It has to be finished within two minutes.
@@ -112,15 +123,24 @@ async fn delete(
     security(("session" = [])),
     responses(
         (status = 200, description = "Options for `navigator.credentials.create`.", body = described::Options, headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
             ("x-madome-passkey-registration-id" = String, description = "The id of the registration, for its second half."),
         )),
         Unauthenticated, TooMany, Failed, Unavailable,
     ),
 )]
-async fn begin_registration(State(app): State<App>, Person(person): Person) -> Result<Response, Error> {
-    let profile = app.people.profile(person.subject).await.map_err(Error::Lookup)?;
+async fn begin_registration(
+    State(app): State<App>,
+    Person(person): Person,
+    expiry: SessionExpiry,
+) -> impl IntoResponse {
+    (expiry, begun_registration(&app, person.subject).await)
+}
+
+async fn begun_registration(app: &App, person: SubjectId) -> Result<Response, Error> {
+    let profile = app.people.profile(person).await.map_err(Error::Lookup)?;
     let profile = profile.ok_or(Error::Unauthorized)?;
-    let (public_key, id) = app.passkeys.begin_registration(person.subject, &profile).await?;
+    let (public_key, id) = app.passkeys.begin_registration(person, &profile).await?;
     Ok((id_header(REGISTRATION_ID, id)?, Json(Options { public_key })).into_response())
 }
 
@@ -132,7 +152,9 @@ async fn begin_registration(State(app): State<App>, Person(person): Person) -> R
         example = "0192d3c0-0000-4000-8000-000000000001")),
     request_body = described::Registration,
     responses(
-        (status = 201, description = "The passkey can sign in."),
+        (status = 201, description = "The passkey can sign in.", headers(
+            ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
+        )),
         (status = 401, description = "Not signed in, or the registration is unknown, expired or used, or the answer does not fit it."),
         Invalid, TooLarge, TooMany, Failed, Unavailable,
     ),
@@ -140,12 +162,22 @@ async fn begin_registration(State(app): State<App>, Person(person): Person) -> R
 async fn finish_registration(
     State(app): State<App>,
     Person(person): Person,
+    expiry: SessionExpiry,
     uri: Uri,
     Body(bytes): Body,
+) -> impl IntoResponse {
+    (expiry, finished_registration(&app, person.subject, &uri, &bytes).await)
+}
+
+async fn finished_registration(
+    app: &App,
+    person: SubjectId,
+    uri: &Uri,
+    bytes: &[u8],
 ) -> Result<Response, Error> {
-    let id = ceremony(&uri, "registration-id")?;
-    let answer = json(&bytes)?;
-    app.passkeys.finish_registration(person.subject, id, &answer).await?;
+    let id = ceremony(uri, "registration-id")?;
+    let answer = json(bytes)?;
+    app.passkeys.finish_registration(person, id, &answer).await?;
     Ok(answer::created())
 }
 

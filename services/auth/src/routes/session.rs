@@ -42,8 +42,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 )]
 async fn request_code(State(app): State<App>, Body(bytes): Body) -> Result<Response, Error> {
     let body::code::Payload { email } = json(&bytes)?;
-    if !kit::email::is_address(&email) {
+    if !has_two_sides(&email) {
         return Err(Error::InvalidEmail);
+    }
+    // An address that mail does not accept belongs to no person. It must not reach the mail, and may contain bytes that
+    // no store takes.
+    if !kit::email::is_address(&email) {
+        return Err(Error::UnknownPerson);
     }
     app.people.by_email(&email).await.map_err(Error::Lookup)?.ok_or(Error::UnknownPerson)?;
     let code = app.codes.issue(&email).await?;
@@ -52,6 +57,12 @@ async fn request_code(State(app): State<App>, Body(bytes): Body) -> Result<Respo
         return Err(Error::Mail(error));
     }
     Ok(answer::created())
+}
+
+/// The legacy backend's rule for an address, which is looser than that of mail ([`kit::email`]): something on both sides
+/// of the first `@`.
+fn has_two_sides(email: &str) -> bool {
+    email.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
 }
 
 /// Signs in with a code, which is used up by it.
@@ -106,7 +117,10 @@ struct OlderChecked {
         (status = 200, description = "Signed in.", body = Checked, headers(
             ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
         )),
-        (status = 403, description = "The role is too low (`Permission denied`), or the tenant is suspended."),
+        (status = 403, description = "The role is too low (`Permission denied`), or the tenant is suspended.", headers(
+            ("x-madome-access-token-expires" = u64, description =
+                "When the access token expires, in Unix seconds. Absent when the tenant is suspended."),
+        )),
         Unauthenticated, Failed, Unavailable,
     ),
 )]
@@ -143,14 +157,15 @@ async fn check(
         }
         _ => own_role,
     };
-    if required.is_some_and(|required| role < required) {
-        return Err(Error::Forbidden);
-    }
+    let is_too_low = required.is_some_and(|required| role < required);
     Ok(match app.surface {
+        Surface::Older if is_too_low => return Err(Error::Forbidden),
         Surface::Older => Json(OlderChecked { user_id: person.subject }).into_response(),
         Surface::Later => {
             let body = Checked { user_id: person.subject, user_role: role, access_token_exp: exp };
-            ([(EXPIRES, HeaderValue::from(exp))], Json(body)).into_response()
+            // Too low a role is an answer to a person who is signed in, so it has the header, too.
+            let checked = if is_too_low { Err(Error::Forbidden) } else { Ok(Json(body)) };
+            ([(EXPIRES, HeaderValue::from(exp))], checked).into_response()
         }
     })
 }

@@ -94,6 +94,36 @@ pub(crate) async fn on_every_store(what: impl AsyncFn(TestApp)) {
     what(TestApp::on_both(None, Some(redis.url())).await).await;
 }
 
+#[tokio::test]
+async fn every_answer_to_a_person_has_the_expiry_of_the_access_token() {
+    let app = TestApp::new().await;
+    let pair = app.login(EMAIL).await;
+    let exp = Some(pair.claim("exp").to_string());
+    let (cookie, identity) = (pair.cookie(), app.edge.person(&person(&pair), "auth"));
+    let headers = [("cookie", cookie.as_str()), ("x-madome-identity", identity.as_str())];
+    let send = async |line: &str, body: &str, status: u16| {
+        let answer = app.call(line, &headers, body).await;
+        assert_eq!((answer.status, &answer.expires), (status, &exp), "{line}: {answer:?}");
+        answer
+    };
+    let begun = Begun::of(&send("POST /auth/passkey/registration", "", 200).await);
+    let mut device = Authenticator::new(ORIGIN);
+    let made = device.create(&begun.options).unwrap().to_string();
+    let finish = format!("PATCH /auth/passkey/registration?registration-id={}", begun.id);
+    send(&finish, "no JSON", 400).await;
+    send(&finish, &made, 201).await;
+    send(&finish, &made, 401).await;
+    send("GET /auth/passkeys", "", 200).await;
+    let delete = format!("DELETE /auth/passkeys/{}", device.id_text());
+    send(&delete, "", 204).await;
+    send(&delete, "", 404).await;
+    send("DELETE /auth/passkeys/!", "", 400).await;
+    send("DELETE /auth/passkeys/%ff", "", 400).await;
+    // A client without a session gets none.
+    let answer = app.call("GET /auth/passkeys", &headers[..1], "").await;
+    assert_eq!(answer, unauthorized());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_passkey_signs_in_like_a_code_until_it_is_deleted() {
     on_every_store(async |app: TestApp| {
