@@ -10,6 +10,7 @@ pub mod notifications;
 pub mod part;
 pub mod push;
 pub mod renewal;
+mod row;
 mod row_id;
 pub mod tag;
 pub mod tastes;

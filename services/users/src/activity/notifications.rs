@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::part::{self, Page, Sort};
 use super::tag::Tag;
-use super::{Activity, devices, row_id};
+use super::{Activity, devices, row, row_id};
 use crate::account::Owner;
 use crate::error::Error;
 
@@ -157,16 +157,12 @@ pub(super) async fn add(
     tags: &[Tag],
     at: OffsetDateTime,
 ) -> Result<bool, DbErr> {
-    let id = row_id::of_book(book, user);
-    let row = Query::insert()
-        .into_table("notifications_book")
-        .columns(["id", "book_id", "user_id", "created_at"])
-        .values_panic([Expr::val(id), Expr::val(book), Expr::val(user), Expr::val(at)])
-        .on_conflict(OnConflict::column("id").do_nothing().to_owned())
-        .take();
-    let is_new = transaction.execute(&row).await?.rows_affected() > 0;
-    if !is_new || tags.is_empty() {
-        return Ok(is_new);
+    let rest = [("created_at", Expr::val(at))];
+    let Some(id) = row::add(transaction, "notifications_book", (book, user), rest).await? else {
+        return Ok(false);
+    };
+    if tags.is_empty() {
+        return Ok(true);
     }
     let mut rows = Query::insert()
         .into_table("notifications_book_tag")

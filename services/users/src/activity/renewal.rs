@@ -1,12 +1,12 @@
 //! A book gets a new number: what people expressed about the old one belongs to the new one.
 
 use kit::PlatformService;
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, TransactionTrait as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Activity, notifications, row_id};
+use super::{Activity, notifications, row};
 use crate::error::Error;
 
 /// How many rows are moved in one transaction, so that no table is locked for long.
@@ -32,23 +32,12 @@ impl Activity {
     async fn move_tastes(&self, old: i32, new: i32) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
         let rows = transaction.query_all(&some("likes_book", &["is_dislike"], old)).await?;
-        for row in &rows {
-            let (id, user): (Uuid, Uuid) = (row.try_get("", "id")?, row.try_get("", "user_id")?);
-            let is_dislike: bool = row.try_get("", "is_dislike")?;
-            let created_at: OffsetDateTime = row.try_get("", "created_at")?;
-            let add = Query::insert()
-                .into_table("likes_book")
-                .columns(["id", "book_id", "user_id", "is_dislike", "created_at"])
-                .values_panic([
-                    Expr::val(row_id::of_book(new, user)),
-                    Expr::val(new),
-                    Expr::val(user),
-                    Expr::val(is_dislike),
-                    Expr::val(created_at),
-                ])
-                .on_conflict(OnConflict::column("id").do_nothing().to_owned())
-                .take();
-            transaction.execute(&add).await?;
+        for found in &rows {
+            let (id, user): (Uuid, Uuid) = (found.try_get("", "id")?, found.try_get("", "user_id")?);
+            let is_dislike: bool = found.try_get("", "is_dislike")?;
+            let created_at: OffsetDateTime = found.try_get("", "created_at")?;
+            let rest = [("is_dislike", Expr::val(is_dislike)), ("created_at", Expr::val(created_at))];
+            row::add(&transaction, "likes_book", (new, user), rest).await?;
             remove(&transaction, "likes_book", id).await?;
         }
         transaction.commit().await?;
@@ -58,25 +47,17 @@ impl Activity {
     async fn move_histories(&self, old: i32, new: i32) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
         let rows = transaction.query_all(&some("histories_book", &["page", "updated_at"], old)).await?;
-        for row in &rows {
-            let (id, user): (Uuid, Uuid) = (row.try_get("", "id")?, row.try_get("", "user_id")?);
-            let page: i32 = row.try_get("", "page")?;
-            let created_at: OffsetDateTime = row.try_get("", "created_at")?;
-            let updated_at: OffsetDateTime = row.try_get("", "updated_at")?;
-            let add = Query::insert()
-                .into_table("histories_book")
-                .columns(["id", "book_id", "user_id", "page", "created_at", "updated_at"])
-                .values_panic([
-                    Expr::val(row_id::of_book(new, user)),
-                    Expr::val(new),
-                    Expr::val(user),
-                    Expr::val(page),
-                    Expr::val(created_at),
-                    Expr::val(updated_at),
-                ])
-                .on_conflict(OnConflict::column("id").do_nothing().to_owned())
-                .take();
-            transaction.execute(&add).await?;
+        for found in &rows {
+            let (id, user): (Uuid, Uuid) = (found.try_get("", "id")?, found.try_get("", "user_id")?);
+            let page: i32 = found.try_get("", "page")?;
+            let created_at: OffsetDateTime = found.try_get("", "created_at")?;
+            let updated_at: OffsetDateTime = found.try_get("", "updated_at")?;
+            let rest = [
+                ("page", Expr::val(page)),
+                ("created_at", Expr::val(created_at)),
+                ("updated_at", Expr::val(updated_at)),
+            ];
+            row::add(&transaction, "histories_book", (new, user), rest).await?;
             remove(&transaction, "histories_book", id).await?;
         }
         transaction.commit().await?;
@@ -86,9 +67,9 @@ impl Activity {
     async fn move_notifications(&self, old: i32, new: i32) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
         let rows = transaction.query_all(&some("notifications_book", &[], old)).await?;
-        for row in &rows {
-            let (id, user): (Uuid, Uuid) = (row.try_get("", "id")?, row.try_get("", "user_id")?);
-            let created_at: OffsetDateTime = row.try_get("", "created_at")?;
+        for found in &rows {
+            let (id, user): (Uuid, Uuid) = (found.try_get("", "id")?, found.try_get("", "user_id")?);
+            let created_at: OffsetDateTime = found.try_get("", "created_at")?;
             // The id of a notification is made of its book, so it becomes another row with tags of its own.
             let tags = notifications::tags(&transaction, [id]).await?.remove(&id).unwrap_or_default();
             notifications::add(&transaction, user, new, &tags, created_at).await?;

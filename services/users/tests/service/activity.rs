@@ -5,4 +5,5 @@ mod for_services;
 mod later;
 mod older;
 mod push;
+mod renewal;
 mod stored;
