@@ -149,15 +149,7 @@ impl Activity {
     ) -> Result<Expressed, Error> {
         // Rows from before the legacy backend have other ids, so a taste is found by its content.
         if self.taste(owner, subject).await?.is_some() {
-            let change = Query::update()
-                .table(subject.kind().table())
-                .value("is_dislike", is_dislike)
-                .and_where(Expr::col("user_id").eq(owner.id()))
-                .cond_where(subject.is())
-                .and_where(Expr::col("is_dislike").eq(!is_dislike))
-                .take();
-            let changed = self.run(&change).await?;
-            return Ok(if changed == 0 { Expressed::Unchanged } else { Expressed::Stored });
+            return self.replace(owner, subject, is_dislike).await;
         }
         let mut add = Query::insert().into_table(subject.kind().table()).take();
         let (id, user) = (owner.id(), Expr::val(owner.id()));
@@ -177,10 +169,25 @@ impl Activity {
                     now,
                 ]),
         };
-        // Two requests at once: the id lets one of them in.
+        // Two requests at once: the id lets one of them in, and the other one finds that taste, which can be the opposite.
         add.on_conflict(OnConflict::column("id").do_nothing().to_owned());
-        let added = self.run(&add).await?;
-        Ok(if added == 0 { Expressed::Unchanged } else { Expressed::Stored })
+        match self.run(&add).await? {
+            0 => self.replace(owner, subject, is_dislike).await,
+            _ => Ok(Expressed::Stored),
+        }
+    }
+
+    /// Replaces a stored taste by its opposite. The time stays.
+    async fn replace(&self, owner: Owner, subject: &Subject, is_dislike: bool) -> Result<Expressed, Error> {
+        let change = Query::update()
+            .table(subject.kind().table())
+            .value("is_dislike", is_dislike)
+            .and_where(Expr::col("user_id").eq(owner.id()))
+            .cond_where(subject.is())
+            .and_where(Expr::col("is_dislike").eq(!is_dislike))
+            .take();
+        let changed = self.run(&change).await?;
+        Ok(if changed == 0 { Expressed::Unchanged } else { Expressed::Stored })
     }
 
     /// Removes a taste: only a dislike or only a like, if `is_dislike` says so. Returns whether there was one.

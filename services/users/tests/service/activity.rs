@@ -1,5 +1,6 @@
 //! Likes, tastes, histories, notifications and push tokens.
 
+mod at_once;
 mod events;
 mod for_services;
 mod later;
