@@ -5,6 +5,7 @@
 //! and two services can share one database.
 
 mod activity;
+mod devices;
 mod removals;
 
 use kit::store::StoreError;
@@ -31,6 +32,7 @@ impl MigratorTrait for Steps {
             Box::new(removals::Removals),
             Box::new(events::tables::Handled),
             Box::new(events::tables::Outbox),
+            Box::new(devices::Tokens),
         ]
     }
 

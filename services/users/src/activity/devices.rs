@@ -2,8 +2,11 @@
 
 use events::Envelope;
 use events::handled::{Handle, NotHandled};
-use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Order};
+use sea_orm::sea_query::{Expr, ExprTrait as _, InsertStatement, LockBehavior, LockType, OnConflict, Query};
+use sea_orm::{
+    Condition, ConnectionTrait as _, DatabaseTransaction, DbBackend, DbErr, Order, Statement,
+    TransactionTrait as _,
+};
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -20,6 +23,9 @@ const MAX_DEVICES: u64 = 20;
 
 /// Tokens that were not renewed for this long are not used, as in the legacy backend: the app is gone.
 const LIFE: time::Duration = time::Duration::days(30);
+
+/// Holds back other transactions about the same token until this one ends. The second number is this table's.
+const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 3615))";
 
 /// The type of the event that a push token is not valid any more. The notifications service announces it.
 pub const GONE: &str = "notifications.device.gone";
@@ -52,21 +58,52 @@ impl Activity {
     /// Stores the push token of a device. Without `device` the token itself names it.
     ///
     /// The legacy backend leaves the first owner and time of a device in place. Here a device belongs to the person who
-    /// last signed in on it: otherwise the next owner of a telephone would get the messages of the person before.
+    /// last signed in on it: otherwise the next owner of a telephone would get the messages of the person before. For the
+    /// same reason a token belongs to the person who last sent it: the provider gives it to one installation of the app.
+    ///
+    /// The id of a device is no secret, so it moves a device within a tenant only. A person of another tenant who sends it
+    /// gets a row of their own, unless the token, which is a secret, shows that it is the same device.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn keep_token(&self, owner: Owner, device: Option<Uuid>, token: &str) -> Result<(), Error> {
         let device = device.unwrap_or_else(|| row_id::of_device(token, owner.id()));
-        let add = Query::insert()
-            .into_table("fcm_token")
-            .columns(["udid", "user_id", "fcm_token", "updated_at"])
-            .values_panic([Expr::val(device), Expr::val(owner.id()), Expr::val(token), Expr::val(self.now())])
-            .on_conflict(
-                OnConflict::column("udid").update_columns(["user_id", "fcm_token", "updated_at"]).to_owned(),
-            )
+        let stored = self.store_token(owner, device, token).await.map_err(Error::Store)?;
+        self.remove_surplus(owner, stored).await
+    }
+
+    /// Stores a token and removes its other rows. Returns the id under which the device is stored.
+    async fn store_token(&self, owner: Owner, device: Uuid, token: &str) -> Result<Uuid, DbErr> {
+        let transaction = self.database.begin().await?;
+        let backend = transaction.get_database_backend();
+        if backend == DbBackend::Postgres {
+            // Of two people who send one token at the same time, the later one has to see the row of the other one.
+            // SQLite has one writer at a time anyway.
+            let lock = Statement::from_sql_and_values(backend, ONE_AT_A_TIME, [token.into()]);
+            transaction.execute_raw(lock).await?;
+        }
+        let mut stored = device;
+        if transaction.execute(&add(owner, device, token, self.now())).await?.rows_affected() == 0 {
+            stored = Uuid::now_v7();
+            transaction.execute(&add(owner, stored, token, self.now())).await?;
+        }
+        let others = Query::select()
+            .column("udid")
+            .from("fcm_token")
+            .and_where(Expr::col("fcm_token").eq(token))
+            .and_where(Expr::col("udid").ne(stored))
+            // A row that is locked is about to get another token or to go. To wait for it could be a deadlock.
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .take();
-        self.run(&add).await?;
+        let remove =
+            Query::delete().from_table("fcm_token").and_where(Expr::col("udid").in_subquery(others)).take();
+        transaction.execute(&remove).await?;
+        transaction.commit().await?;
+        Ok(stored)
+    }
+
+    /// Removes the least recently used devices of a person who has too many, but not `device`.
+    async fn remove_surplus(&self, owner: Owner, device: Uuid) -> Result<(), Error> {
         let newest = Query::select()
             .column("udid")
             .from("fcm_token")
@@ -101,4 +138,35 @@ impl Activity {
         let tokens: Result<_, _> = rows.iter().map(|row| row.try_get("", "fcm_token")).collect();
         tokens.map_err(Error::Store)
     }
+}
+
+/// Returns the statement that stores a device, or changes nothing where it belongs to a person of another tenant.
+fn add(owner: Owner, device: Uuid, token: &str, now: OffsetDateTime) -> InsertStatement {
+    let own = Query::select()
+        .column("tenant_id")
+        .from_as("users", "own")
+        .and_where(Expr::col(("own", "id")).eq(owner.id()))
+        .take();
+    // A holder who does not exist any more holds nothing, and one without a tenant is in no other person's tenant.
+    let stranger = Query::select()
+        .column("id")
+        .from_as("users", "holder")
+        .and_where(Expr::col(("holder", "id")).equals(("fcm_token", "user_id")))
+        .and_where(Expr::col(("holder", "id")).ne(owner.id()))
+        .cond_where(
+            Condition::any()
+                .add(Expr::col(("holder", "tenant_id")).is_null())
+                .add(Expr::col(("holder", "tenant_id")).not_in_subquery(own)),
+        )
+        .take();
+    let may_change =
+        Condition::any().add(Expr::col(("fcm_token", "fcm_token")).eq(token)).add(Expr::not_exists(stranger));
+    let mut change = OnConflict::column("udid");
+    change.update_columns(["user_id", "fcm_token", "updated_at"]).action_cond_where(may_change);
+    Query::insert()
+        .into_table("fcm_token")
+        .columns(["udid", "user_id", "fcm_token", "updated_at"])
+        .values_panic([Expr::val(device), Expr::val(owner.id()), Expr::val(token), Expr::val(now)])
+        .on_conflict(change)
+        .take()
 }

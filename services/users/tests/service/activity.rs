@@ -1,6 +1,7 @@
 //! Likes, tastes, histories, notifications and push tokens.
 
 mod at_once;
+mod devices;
 mod events;
 mod for_services;
 mod later;

@@ -93,7 +93,7 @@ pub(super) struct OlderTokenBody {
     fcm_token: String,
 }
 
-/// The push token of a device, under either name.
+/// The push token of a device, under either name. Where a body has both, `token` counts.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = DeviceToken)]
 pub(super) struct TokenBody {
@@ -101,9 +101,11 @@ pub(super) struct TokenBody {
     #[schema(value_type = Option<String>, format = "uuid")]
     udid: Option<Uuid>,
     /// The token.
-    #[serde(alias = "fcm_token")]
-    #[schema(min_length = 1, max_length = 4096, example = "sample")]
-    token: String,
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 4096, example = "sample")]
+    token: Option<String>,
+    // The older name, which new clients need not know.
+    #[schema(ignore)]
+    fcm_token: Option<String>,
 }
 
 impl SubjectBody {
@@ -158,7 +160,13 @@ impl OlderTokenBody {
 
 impl TokenBody {
     pub(super) fn check(self) -> Result<(Option<Uuid>, String), Error> {
-        Ok((self.udid, token("token", self.token)?))
+        let Self { udid, token: named, fcm_token: older } = self;
+        let (name, text) = match (named, older) {
+            (Some(text), _) => ("token", text),
+            (None, Some(text)) => ("fcm_token", text),
+            (None, None) => return Err(Error::Invalid("Json deserialize: missing field `token`".to_owned())),
+        };
+        Ok((udid, token(name, text)?))
     }
 }
 
