@@ -68,11 +68,12 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// Asks the library for the books of `tastes`: once for the books and once for the tags.
+    /// Asks the library for the books of `tastes`: once for the books, and for the tags in groups. Which books of a tag are
+    /// `wanted` is read only if there is a tag.
     pub(super) async fn of(
         catalogue: &Catalogue,
         tastes: &[Taste],
-        wanted: BooksOfTags,
+        wanted: impl FnOnce() -> Result<BooksOfTags, Error>,
     ) -> Result<Self, Error> {
         let (mut ids, mut tags) = (Vec::new(), Vec::new());
         for taste in tastes {
@@ -81,8 +82,12 @@ impl Books {
                 Subject::Tag(tag) => tags.push(tag),
             }
         }
+        let wanted = if tags.is_empty() { None } else { Some(wanted()?) };
         let by_id = catalogue.by_ids(ids).await?;
-        let by_tag = catalogue.by_tags(&tags, wanted).await?;
+        let by_tag = match wanted {
+            Some(wanted) => catalogue.by_tags(&tags, wanted).await?,
+            None => HashMap::new(),
+        };
         Ok(Self { by_id, by_tag })
     }
 

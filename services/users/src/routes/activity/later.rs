@@ -55,7 +55,7 @@ async fn list_tastes(app: &App, person: &Member, query: &Query) -> Result<Respon
     let of_tags = query.books_of_tags()?;
     let wanted = Wanted { kind, is_dislike, books, tags: None };
     let found = app.activity.tastes(owner, &wanted, sort, page).await?;
-    let books = Books::of(&app.catalogue, &found, of_tags).await?;
+    let books = Books::of(&app.catalogue, &found, || Ok(of_tags)).await?;
     let shown: Vec<LaterTaste> = found.into_iter().map(|taste| with_books(taste, &books)).collect();
     Ok(Json(shown).into_response())
 }

@@ -26,11 +26,9 @@ pub(super) async fn likes(
     let kind = query.kind(false)?;
     let page = query.page()?;
     let sort = query.sort(TASTE_SORTS)?;
-    // The legacy backend passes these on unchecked, and fails when the library refuses them.
-    let books = query.books_of_tags().map_err(|_| Error::Unanswered)?;
     let wanted = Wanted { kind, is_dislike: Some(false), ..Wanted::default() };
     let found = app.activity.tastes(owner, &wanted, sort, page).await?;
-    let books = Books::of(&app.catalogue, &found, books).await?;
+    let books = Books::of(&app.catalogue, &found, || query.books_of_tags_unchecked()).await?;
     let shown: Vec<OlderLike> = found.into_iter().filter_map(|taste| like_with(taste, &books)).collect();
     Ok(Json(shown).into_response())
 }

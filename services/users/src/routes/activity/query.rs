@@ -103,6 +103,15 @@ impl Query {
         Ok(BooksOfTags { per_page: or(per_page, 3), page, order })
     }
 
+    /// Returns the same as the legacy backend reads it: what is no number is the client's fault. The rest it passes on
+    /// unchecked, and fails itself when the library refuses it.
+    pub(super) fn books_of_tags_unchecked(&self) -> Result<BooksOfTags, Error> {
+        for name in ["books-per-page", "books-page"] {
+            self.number(name)?;
+        }
+        self.books_of_tags().map_err(|_| Error::Unanswered)
+    }
+
     pub(super) fn sort(&self, sorts: &[(&str, Sort)]) -> Result<Sort, Error> {
         self.one_of("sort-by", sorts)
     }
