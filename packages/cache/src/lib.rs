@@ -15,6 +15,7 @@
 //! * [`Cache`]: the tiers. [`Pool`]: bounds the use of a source, and finds callers that keep their place for too long.
 //! * [`Metrics`]: what happened, for Prometheus.
 
+mod ended;
 mod key;
 mod metrics;
 mod pool;

@@ -9,6 +9,8 @@ pub struct Metrics {
     pub(crate) reads: IntCounterVec,
     /// Invalidations by who began them: `own`, `other`.
     pub(crate) invalidations: IntCounterVec,
+    /// Invalidations that did not reach Redis, so that other replicas may have an old value for a while.
+    pub(crate) lost: IntCounterVec,
     /// Failed questions to Redis.
     pub(crate) failures: IntCounterVec,
     /// Places of a pool in use.
@@ -38,6 +40,11 @@ impl Metrics {
                 "cache_invalidations_total",
                 "Invalidations by origin",
                 &["cache", "from"],
+            )?,
+            lost: counter(
+                "cache_invalidations_lost_total",
+                "Invalidations that did not reach Redis",
+                &["cache"],
             )?,
             failures: counter("cache_redis_failures_total", "Failed requests to Redis", &["cache"])?,
             in_use,

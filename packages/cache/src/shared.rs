@@ -20,6 +20,10 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// How long Redis is not queried after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How often an invalidation is tried at once. A connection that broke while it was idle fails the first command and is new
+/// for the second.
+const RAISE_TRIES: u32 = 3;
+
 /// The largest stored value. Larger ones are read from the source; they would fill Redis and the network.
 const MAX_VALUE_BYTES: usize = 64 * 1024;
 
@@ -107,19 +111,37 @@ impl Shared {
 
     /// Makes every value whose key begins with `scope` count as absent, and sends the message to the other replicas. The
     /// generation comes first: a replica that reads after the message finds it raised.
+    ///
+    /// It is sent also while reads pause: a read that skips Redis costs a little time, an invalidation that skips it leaves an
+    /// old value with every replica.
     pub(crate) async fn raise(&self, scope: &str, is_key: bool) -> Result<(), Unusable> {
+        let mut tries = 1;
+        loop {
+            match self.raise_once(scope, is_key).await {
+                Err(_) if tries < RAISE_TRIES => tries += 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn raise_once(&self, scope: &str, is_key: bool) -> Result<(), Unusable> {
         let generation = generation_key(scope);
-        self.run::<u64>(redis::cmd("INCR").arg(&generation)).await?;
-        self.run::<u64>(redis::cmd("EXPIRE").arg(&generation).arg(GENERATION_SECONDS)).await?;
+        self.send::<u64>(redis::cmd("INCR").arg(&generation)).await?;
+        self.send::<u64>(redis::cmd("EXPIRE").arg(&generation).arg(GENERATION_SECONDS)).await?;
         let message = if is_key { format!("{scope}!") } else { scope.to_owned() };
-        self.run::<u64>(redis::cmd("PUBLISH").arg(CHANNEL).arg(message)).await.map(drop)
+        self.send::<u64>(redis::cmd("PUBLISH").arg(CHANNEL).arg(message)).await.map(drop)
     }
 
     async fn run<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Unusable> {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if now < self.paused_until.load(Ordering::Relaxed) {
+        if self.now() < self.paused_until.load(Ordering::Relaxed) {
             return Err(Unusable::Paused);
         }
+        self.send(command).await
+    }
+
+    /// Sends `command` whether reads pause or not. A failure begins a pause.
+    async fn send<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Unusable> {
+        let began = self.now();
         let mut connection = self.connection.clone();
         let what = match tokio::time::timeout(PATIENCE, command.query_async(&mut connection)).await {
             Ok(Ok(answer)) => return Ok(answer),
@@ -127,8 +149,13 @@ impl Shared {
             Err(_) => format!("no answer in {PATIENCE:?}"),
         };
         let pause = u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX);
-        self.paused_until.store(now.saturating_add(pause), Ordering::Relaxed);
+        self.paused_until.store(began.saturating_add(pause), Ordering::Relaxed);
         Err(Unusable::Failed(what))
+    }
+
+    /// Milliseconds since the start.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Memory in front of Redis in front of the source.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
@@ -11,6 +11,7 @@ use redis_connection::{Address, Primaries};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::ended::Ended;
 use crate::key::{InvalidKey, Key, Scope};
 use crate::metrics::Metrics;
 use crate::pool::Pool;
@@ -68,8 +69,7 @@ struct Inner<V> {
     shared: Option<Shared>,
     sources: Pool,
     metrics: Metrics,
-    /// Counts invalidations: a value that was read before the last one is not kept.
-    epoch: AtomicU64,
+    ended: Ended,
 }
 
 /// A value in memory, or the knowledge that there is none.
@@ -77,6 +77,8 @@ struct Inner<V> {
 struct Entry<V> {
     value: Option<V>,
     lives: Duration,
+    /// The number of the last invalidation before it was read.
+    since: u64,
 }
 
 struct ByEntry;
@@ -101,14 +103,10 @@ where
     /// a tokio runtime, and follows invalidations until its last clone is dropped.
     #[must_use]
     pub fn new(name: &'static str, bounds: Bounds, redis: Option<&Address>, metrics: Metrics) -> Self {
-        let memory = Memory::builder()
-            .max_capacity(bounds.values)
-            .expire_after(ByEntry)
-            .support_invalidation_closures()
-            .build();
+        let memory = Memory::builder().max_capacity(bounds.values).expire_after(ByEntry).build();
         let sources = Pool::new(name, bounds.loads, bounds.wait, bounds.longest, metrics.clone());
         let shared = redis.map(Shared::new);
-        let inner = Arc::new(Inner { name, memory, shared, sources, metrics, epoch: AtomicU64::new(0) });
+        let inner = Arc::new(Inner { name, memory, shared, sources, metrics, ended: Ended::default() });
         if let Some(address) = redis {
             tokio::spawn(follow(Arc::downgrade(&inner), address.clone()));
         }
@@ -126,16 +124,28 @@ where
         load: impl Future<Output = Result<Option<V>, E>> + Send,
     ) -> Result<Option<V>, Arc<LoadError<E>>> {
         let inner = &*self.inner;
-        let mut is_read = false;
-        let read = async {
-            is_read = true;
-            inner.read(key, load).await
-        };
-        let entry = inner.memory.try_get_with_by_ref(key.as_str(), read).await?;
-        if !is_read {
-            inner.count("memory");
+        let began = inner.ended.now();
+        let mut load = pin!(load);
+        loop {
+            let mut is_read = false;
+            let read = async {
+                is_read = true;
+                inner.read(key, load.as_mut()).await
+            };
+            let entry = inner.memory.try_get_with_by_ref(key.as_str(), read).await?;
+            if is_read {
+                return Ok(entry.value);
+            }
+            if entry.since >= began || inner.ended.is_current(key, entry.since) {
+                inner.count("memory");
+                return Ok(entry.value);
+            }
+            // It was read before an invalidation that had returned before this call. `load` was not polled, and is there for
+            // the next turn.
+            if !entry.lives.is_zero() {
+                inner.memory.invalidate(key.as_str()).await;
+            }
         }
-        Ok(entry.value)
     }
 
     /// Forgets the values of `scope`, here at once, in Redis before this returns, and on other replicas soon after. Call it
@@ -156,7 +166,11 @@ where
         if let Some(shared) = &inner.shared
             && let Err(why) = shared.raise(&beginning, is_key).await
         {
-            inner.failed(&why, "an invalidation did not reach Redis");
+            inner.metrics.lost.with_label_values(&[inner.name]).inc();
+            inner.failed(
+                &why,
+                "an invalidation did not reach Redis; other replicas may have the old value for a while",
+            );
         }
         // A reader may have fetched the old value from Redis in between.
         inner.forget(&beginning, is_key).await;
@@ -185,7 +199,7 @@ where
         key: &Key,
         load: impl Future<Output = Result<Option<V>, E>>,
     ) -> Result<Entry<V>, LoadError<E>> {
-        let epoch = self.epoch.load(Ordering::SeqCst);
+        let since = self.ended.now();
         let found = match &self.shared {
             Some(shared) => {
                 shared.read::<V>(key).await.map_err(|why| self.failed(&why, "Redis is not usable")).ok()
@@ -195,7 +209,7 @@ where
         let generations = found.as_ref().map(|found| found.generations);
         if let Some(value) = found.and_then(|found| found.value) {
             self.count("shared");
-            return Ok(self.entry(key, epoch, value));
+            return Ok(self.entry(key, since, value));
         }
         let value = {
             let _place = self.sources.checkout().await.map_err(|_| LoadError::Busy)?;
@@ -207,28 +221,21 @@ where
         {
             self.failed(&why, "a value did not reach Redis");
         }
-        Ok(self.entry(key, epoch, value))
+        Ok(self.entry(key, since, value))
     }
 
-    fn entry(&self, key: &Key, epoch: u64, value: Option<V>) -> Entry<V> {
+    fn entry(&self, key: &Key, since: u64, value: Option<V>) -> Entry<V> {
         let lives = if value.is_some() { key.lives().memory } else { key.lives().missing };
-        let is_current = self.epoch.load(Ordering::SeqCst) == epoch;
-        Entry { value, lives: if is_current { lives } else { Duration::ZERO } }
+        let is_current = self.ended.is_current(key, since);
+        Entry { value, lives: if is_current { lives } else { Duration::ZERO }, since }
     }
 
     async fn forget(&self, beginning: &str, is_key: bool) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.ended.end(beginning);
         if is_key {
             self.memory.invalidate(beginning).await;
-            return;
         }
-        let beginning = beginning.to_owned();
-        let forgotten = self.memory.invalidate_entries_if(move |key, _| key.starts_with(&beginning));
-        if let Err(error) = forgotten {
-            // The cache is built with invalidation closures, so this cannot be; forgetting everything is right in any case.
-            tracing::error!(%error, cache = self.name, "values are forgotten one by one");
-            self.memory.invalidate_all();
-        }
+        // The values of a wider scope count as absent, and go when they are read or when their time is over.
     }
 
     fn count(&self, tier: &str) {
@@ -267,7 +274,7 @@ where
     let (mut pulse, mut messages) = subscription.split();
     if let Some(inner) = cache.upgrade() {
         // Invalidations of the time without a subscription are unknown.
-        inner.epoch.fetch_add(1, Ordering::SeqCst);
+        inner.ended.end_everything();
         inner.memory.invalidate_all();
     }
     let beats = async {
