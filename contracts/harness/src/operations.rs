@@ -137,21 +137,43 @@ fn example(document: &Value, schema: &Value, depth: usize) -> Value {
     }
 }
 
-/// One value for each form that the schema allows, with all fields.
+/// One value for each form that the schema allows, with all fields; and one for each optional object with no other optional
+/// field, because objects can exclude each other.
 fn examples(document: &Value, schema: &Value, depth: usize) -> Vec<Value> {
     let schema = resolved(document, schema);
     let forms = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array());
     if let Some(forms) = forms.filter(|_| depth <= MAX_DEPTH) {
-        return forms.iter().flat_map(|form| examples(document, form, depth + 1)).collect();
+        let forms = forms.iter().filter(|form| kind(form) != "null");
+        return forms.flat_map(|form| examples(document, form, depth + 1)).collect();
     }
     let smallest = example(document, schema, depth);
     let (Value::Object(mut whole), true) = (smallest.clone(), written(schema).is_none()) else {
         return vec![smallest];
     };
-    for (name, described) in object(schema, "properties") {
-        whole.entry(name).or_insert_with(|| example(document, &described, depth + 1));
+    if depth > MAX_DEPTH {
+        return vec![smallest];
     }
-    vec![whole.into()]
+    let mut further = Vec::new();
+    for (name, described) in object(schema, "properties") {
+        let is_optional = !whole.contains_key(&name);
+        let mut forms = examples(document, &described, depth + 1).into_iter();
+        let Some(first) = forms.next() else { continue };
+        if is_optional && first.is_object() {
+            further.push((smallest.clone(), name.clone(), first.clone()));
+        }
+        whole.insert(name.clone(), first);
+        further.extend(forms.map(|form| (Value::Null, name.clone(), form)));
+    }
+    // A map, whose keys are free.
+    if schema["additionalProperties"].is_object() {
+        whole.insert("key".to_owned(), example(document, &schema["additionalProperties"], depth + 1));
+    }
+    let further = further.into_iter().map(|(base, name, form)| {
+        let mut fields = base.as_object().unwrap_or(&whole).clone();
+        fields.insert(name, form);
+        fields.into()
+    });
+    std::iter::once(Value::from(whole.clone())).chain(further).collect()
 }
 
 /// A value that stands in the schema itself.

@@ -43,6 +43,9 @@ pub const MAX_PAYLOAD_BYTES: usize = 128 * 1024;
 /// The most bytes of a kind or an idempotency key: what `varchar` columns of older databases take.
 pub const MAX_KEY_BYTES: usize = 255;
 
+/// The name of the payload in errors.
+const PAYLOAD: &str = "payload";
+
 /// Writes rows, and wakes the workers of this process.
 #[derive(Clone, Debug)]
 pub struct Outbox {
@@ -89,6 +92,9 @@ pub enum OutboxError {
         /// The bytes that it has.
         length: usize,
     },
+    /// The kind, the key or the payload has NUL in it, which PostgreSQL stores nowhere.
+    #[error("the {0} of an outbox row has no NUL")]
+    Nul(&'static str),
     /// The database failed.
     #[error("the outbox cannot be written: {0}")]
     Database(#[from] DbErr),
@@ -106,14 +112,17 @@ impl Outbox {
     /// # Errors
     /// [`OutboxError`]. The change must be rolled back then.
     pub async fn put(&self, change: &DatabaseTransaction, entry: Entry<'_>) -> Result<Put, OutboxError> {
-        let lengths = [
-            ("kind", MAX_KEY_BYTES, entry.kind.len()),
-            ("idempotency key", MAX_KEY_BYTES, entry.idempotency_key.len()),
-            ("payload", MAX_PAYLOAD_BYTES, entry.payload.len()),
+        let texts = [
+            ("kind", MAX_KEY_BYTES, entry.kind),
+            ("idempotency key", MAX_KEY_BYTES, entry.idempotency_key),
+            (PAYLOAD, MAX_PAYLOAD_BYTES, entry.payload),
         ];
-        for (what, max, length) in lengths {
-            if length == 0 || length > max {
-                return Err(OutboxError::Length { what, max, length });
+        for (what, max, text) in texts {
+            if text.is_empty() || text.len() > max {
+                return Err(OutboxError::Length { what, max, length: text.len() });
+            }
+            if text.contains('\0') || (what == PAYLOAD && has_nul(text)) {
+                return Err(OutboxError::Nul(what));
             }
         }
         let now = self.clock.now();
@@ -154,5 +163,33 @@ impl Outbox {
     /// [`worker::POLL`].
     pub fn committed(&self) {
         self.wake.send_replace(());
+    }
+}
+
+/// Whether a text in `json` has the escape `\u0000`: SQLite stores it, and `jsonb` does not.
+fn has_nul(json: &str) -> bool {
+    let mut rest = json;
+    while let Some((_, escape)) = rest.split_once('\\') {
+        if escape.starts_with("u0000") {
+            return true;
+        }
+        // The second of two backslashes begins no escape.
+        rest = escape.strip_prefix('\\').unwrap_or(escape);
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_nul;
+
+    #[test]
+    fn nul_is_found_as_json_writes_it() {
+        for json in [r#"{"a":"\u0000"}"#, r#"{"\u0000":1}"#, r#"["\\\u0000"]"#, r#"["\"\n\u0000"]"#] {
+            assert!(has_nul(json), "{json}");
+        }
+        for json in [r#"{"a":"\\u0000"}"#, r#"["u0000"]"#, r#"["\u0001"]"#, r#"["\\\\u0000","\u00e9"]"#, ""] {
+            assert!(!has_nul(json), "{json}");
+        }
     }
 }

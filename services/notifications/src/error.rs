@@ -14,6 +14,9 @@ pub enum Error {
     /// The request is not valid; the text gives the reason.
     #[error("{0}")]
     Invalid(String),
+    /// The key has another message already.
+    #[error("the key has another message already")]
+    Conflict,
     /// The database failed.
     #[error("the database failed")]
     Store(#[source] DbErr),
@@ -23,6 +26,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => answer::text(StatusCode::NOT_FOUND, "Not found"),
+            Self::Conflict => answer::text(StatusCode::CONFLICT, self.to_string()),
             Self::Invalid(why) => answer::text(StatusCode::BAD_REQUEST, why),
             Self::Store(_) => answer::internal(&self),
         }

@@ -1,7 +1,7 @@
 //! Tells people what happened: push messages (FCM) and letters (SES), and runs jobs on a schedule.
 //!
 //! * [`message`]: what is told, and its limits.
-//! * [`queue`]: from a request or an event to a row of the outbox.
+//! * [`queue`]: from a request or an event to a row of the outbox, and [`key`]: its name.
 //! * [`sending`]: from a row to the provider, with a mark before and after.
 //! * [`push`]: Firebase Cloud Messaging. Letters are sent by the package `mail`.
 //! * [`jobs`]: the schedule, and one runner among several processes.
@@ -13,6 +13,7 @@
 
 pub mod error;
 pub mod jobs;
+pub mod key;
 pub mod message;
 pub mod metrics;
 pub mod migrations;

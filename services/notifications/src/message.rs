@@ -103,7 +103,12 @@ impl Push {
         if length > MAX_PUSH_BYTES || self.title.is_empty() {
             return Err(format!("`push` has a title, and with body and data at most {MAX_PUSH_BYTES} bytes"));
         }
-        Ok(())
+        let data = self.data.iter().flat_map(|(name, value)| [name, value]);
+        match [&self.title, &self.body].into_iter().chain(data).any(|text| text.contains('\0')) {
+            // PostgreSQL has no text with one.
+            true => Err("`push` has no NUL in title, body and data".to_owned()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -141,7 +146,18 @@ mod tests {
             (r#"{"push":{"device":"d","title":"T"}}"#, false),
             (r#"{"push":{"device":"d","title":"T","body":"","data":{"a":1}}}"#, false),
             (r#"{"push":{"device":"d","title":"T","body":"","more":1}}"#, false),
+            (r#"{"push":{"device":"d","title":"A\nB","body":"C\nD","data":{"a":"b\nc"}}}"#, true),
+            (r#"{"push":{"device":"d","title":"T\u0000","body":""}}"#, false),
+            (r#"{"push":{"device":"d","title":"T","body":"\u0000"}}"#, false),
+            (r#"{"push":{"device":"d","title":"T","body":"","data":{"a":"\u0000"}}}"#, false),
+            (r#"{"push":{"device":"d","title":"T","body":"","data":{"\u0000":"a"}}}"#, false),
+            (r#"{"push":{"device":"d\u0000","title":"T","body":""}}"#, false),
             (r#"{"mail":{"to":"a@example.com","subject":"","text":"T"}}"#, false),
+            (r#"{"mail":{"to":"a@example.com","subject":"S\u0000","text":"T"}}"#, false),
+            (r#"{"mail":{"to":"a@example.com","subject":"S\nT","text":"T"}}"#, false),
+            (r#"{"mail":{"to":"a@example.com","subject":"S","text":"T\u0000"}}"#, false),
+            (r#"{"mail":{"to":"a\u0000@example.com","subject":"S","text":"T"}}"#, false),
+            (r#"{"mail":{"to":"a@example.com","subject":"S","text":"T\nU"}}"#, true),
             (r"{}", false),
         ] {
             let value: serde_json::Value = serde_json::from_str(data).unwrap();

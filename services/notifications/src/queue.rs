@@ -5,10 +5,13 @@ use std::sync::Arc;
 use clock::Clock;
 use events::handled::{Handle, NotHandled};
 use events::outbox::{Entry, OutboxError, Put};
+use events::statement::sql;
 use events::{Envelope, Outbox};
-use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait as _};
+use identity::{ServiceName, TenantId};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, TransactionTrait as _};
 
 use crate::error::Error;
+use crate::key;
 use crate::message::{Content, Message};
 
 /// The kind of rows that are push messages.
@@ -43,34 +46,63 @@ impl Queue {
         self.database.clone()
     }
 
-    /// Queues `message` under `key`, and says whether that was new.
+    /// Queues the `message` of `caller` under `key`, and says whether that was new. Each caller has its own keys for each
+    /// tenant.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::Store`].
-    pub async fn put(&self, key: &str, message: &Message) -> Result<Put, Error> {
+    /// [`Error::Invalid`], [`Error::Store`], and [`Error::Conflict`] when the key has another message.
+    pub async fn put(&self, caller: &ServiceName, key: &str, message: &Message) -> Result<Put, Error> {
         let change = self.database.begin().await.map_err(Error::Store)?;
-        let put = self.put_in(&change, key, message).await?;
+        let put = self.put_in(&change, caller, key, message).await?;
         change.commit().await.map_err(Error::Store)?;
         self.outbox.committed();
         Ok(put)
     }
 
-    async fn put_in(&self, change: &DatabaseTransaction, key: &str, message: &Message) -> Result<Put, Error> {
+    async fn put_in(
+        &self,
+        change: &DatabaseTransaction,
+        caller: &ServiceName,
+        key: &str,
+        message: &Message,
+    ) -> Result<Put, Error> {
         let kind = match message.check().map_err(Error::Invalid)? {
             Content::Push(_) => PUSH,
             Content::Mail(_) => MAIL,
         };
         let payload = serde_json::to_string(message).map_err(|error| Error::Invalid(error.to_string()))?;
-        let entry = Entry { kind, payload: &payload, idempotency_key: key, delay: std::time::Duration::ZERO };
-        self.outbox.put(change, entry).await.map_err(|error| match error {
+        let tenant: TenantId = message
+            .tenant_id
+            .parse()
+            .map_err(|error: identity::InvalidId| Error::Invalid(error.to_string()))?;
+        let name = key::name(caller, &tenant, key).map_err(Error::Invalid)?;
+        let entry =
+            Entry { kind, payload: &payload, idempotency_key: &name, delay: std::time::Duration::ZERO };
+        let put = self.outbox.put(change, entry).await.map_err(|error| match error {
             OutboxError::Database(error) => Error::Store(error),
-            OutboxError::Event(_) | OutboxError::Length { .. } => Error::Invalid(error.to_string()),
-        })
+            OutboxError::Event(_) | OutboxError::Length { .. } | OutboxError::Nul(_) => {
+                Error::Invalid(error.to_string())
+            }
+        })?;
+        match put {
+            Put::AlreadyThere if !is_same(change, &name, message).await? => Err(Error::Conflict),
+            Put::Written | Put::AlreadyThere => Ok(put),
+        }
     }
 }
 
+/// Whether the row `name` has this `message`. A row that was removed at this moment counts as the same: its message was
+/// delivered.
+async fn is_same(change: &DatabaseTransaction, name: &str, message: &Message) -> Result<bool, Error> {
+    let text = "SELECT CAST(payload AS text) FROM outbox_events WHERE idempotency_key = $1";
+    let row = change.query_one_raw(sql(change, text, [name.into()])).await.map_err(Error::Store)?;
+    let Some(row) = row else { return Ok(true) };
+    let payload: String = row.try_get_by_index(0).map_err(Error::Store)?;
+    Ok(serde_json::from_str::<Message>(&payload).is_ok_and(|queued| queued == *message))
+}
+
 /// Queues what arrives on the exchange of notifications: `data` is a message without its tenant, which the envelope has. The
-/// event's id is the key, so an event that arrives twice is one message.
+/// event's id is the key and its source the caller, so an event that arrives twice is one message.
 #[derive(Clone, Debug)]
 pub struct Arriving(pub Queue);
 
@@ -82,7 +114,11 @@ impl Handle for Arriving {
         let message: Message = serde_json::from_value(data.into()).map_err(|_| {
             NotHandled::Refused("`data` is not a message: see the API's `Message`".to_owned())
         })?;
-        match self.0.put_in(effect, &event.id.to_string(), &message).await {
+        let caller =
+            event.source.service.parse().map_err(|_| {
+                NotHandled::Refused("`source.service` is not the name of a service".to_owned())
+            })?;
+        match self.0.put_in(effect, &caller, &event.id.to_string(), &message).await {
             Ok(_) => Ok(()),
             Err(Error::Store(error)) => Err(error.into()),
             Err(error) => Err(NotHandled::Refused(error.to_string())),

@@ -2,7 +2,7 @@
 //!
 //! | route | answers |
 //! |---|---|
-//! | `POST /_/notifications/messages` | 202 queued · 200 it was queued before, under the same key |
+//! | `POST /_/notifications/messages` | 202 queued · 200 it was queued before, under the same key · 409 the key has another message |
 //! | `GET /_/notifications/dead?after=&most=` | 200 what was given up, the oldest first |
 //! | `POST /_/notifications/dead/{id}/retry` | 204 it is tried again · 404 the dead letter does not exist |
 //! | `GET /_/notifications/jobs` | 200 the schedule and what came of it |
@@ -96,27 +96,26 @@ pub fn router(app: App) -> Router {
     kit::surface::surround(routes, words, Arc::new(ready))
 }
 
-/// Queues a message. The same key again changes nothing, so a request may be repeated.
+/// Queues a message. The same key again changes nothing, so a request may be repeated. Each service has its own keys for each
+/// tenant.
 #[utoipa::path(
     post, path = "/_/notifications/messages", operation_id = "queueMessage", tag = "notifications",
     security(("service" = [])), request_body = Queued,
     responses(
         (status = 202, description = "Queued."),
         (status = 200, description = "It was queued before, under the same key."),
+        (status = 409, description = "The key has another message already."),
         Invalid, Unauthenticated, TooLarge, Failed, Unavailable,
     ),
 )]
-async fn put(_: PlatformService, State(app): State<App>, Body(bytes): Body) -> Result<Response, Error> {
+async fn put(caller: PlatformService, State(app): State<App>, Body(bytes): Body) -> Result<Response, Error> {
     // The library's error can repeat the value.
     let place = |error: serde_json::Error| {
         let (line, column) = (error.line(), error.column());
         Error::Invalid(format!("the body is not such a message (line {line}, column {column})"))
     };
     let Queued { idempotency_key, message } = serde_json::from_slice(&bytes).map_err(place)?;
-    if idempotency_key.chars().any(char::is_control) {
-        return Err(Error::Invalid("`idempotencyKey` has no control characters".to_owned()));
-    }
-    let status = match app.queue.put(&idempotency_key, &message).await? {
+    let status = match app.queue.put(&caller.name, &idempotency_key, &message).await? {
         Put::Written => StatusCode::ACCEPTED,
         Put::AlreadyThere => StatusCode::OK,
     };

@@ -17,7 +17,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use clock::Clock;
 use events::moment::column;
 use events::outbox::{Deliver, Item, Outcome};
@@ -27,6 +26,7 @@ use mail::{Letter, Sent, Ses};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait as _};
 use uuid::Uuid;
 
+use crate::key;
 use crate::message::{Content, Mail, Message, Push};
 use crate::push::{Fcm, Pushed};
 use crate::queue::{MAIL, PUSH};
@@ -238,7 +238,7 @@ fn no_provider() -> Came {
 
 /// A device's token identifies a person's device, so only its digest is kept.
 fn digest_of(device: &str) -> String {
-    digest(&SHA256, device.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    key::hex(device)
 }
 
 impl Deliver for Sending {

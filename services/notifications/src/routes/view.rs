@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::jobs::Status;
+use crate::key::{Parts, parts};
 use crate::message::Message;
 
 /// A message under a key.
@@ -13,7 +14,7 @@ use crate::message::Message;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(as = QueuedMessage)]
 pub(super) struct Queued {
-    /// Names the effect, 1 to 255 bytes: the same key is one message.
+    /// Names the effect, 1 to 255 bytes: the same key of the same service and tenant is one message.
     #[schema(min_length = 1, max_length = 255, example = "login-code-4711")]
     pub(super) idempotency_key: String,
     /// The message.
@@ -28,6 +29,11 @@ pub(super) struct DeadLetter {
     id: Uuid,
     /// `push`, `mail`, or an event.
     kind: String,
+    /// The service that queued it.
+    caller: Option<String>,
+    /// The tenant; absent when tenant and key are too long to be kept.
+    tenant_id: Option<String>,
+    /// The key that the service chose, or a digest when tenant and key are too long to be kept.
     idempotency_key: String,
     attempts: i32,
     /// Why it was given up.
@@ -51,7 +57,8 @@ impl From<events::outbox::DeadLetter> for DeadLetter {
             created_at,
             failed_at,
         } = letter;
-        Self { id, kind, idempotency_key, attempts, last_error, created_at, failed_at }
+        let Parts { caller, tenant: tenant_id, key: idempotency_key } = parts(&idempotency_key);
+        Self { id, kind, caller, tenant_id, idempotency_key, attempts, last_error, created_at, failed_at }
     }
 }
 

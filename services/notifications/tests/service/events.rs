@@ -36,6 +36,7 @@ async fn an_event_on_the_exchange_of_notifications_is_one_message() {
         json!({}),
         json!({ "mail": { "to": "nobody" } }),
         json!({ "mail": mail("a@example.com"), "push": 7 }),
+        json!({ "push": { "device": "d", "title": "a\0b", "body": "" } }),
     ] {
         bus.publish(Exchange::Notifications, &event(&data)).await.unwrap();
     }
@@ -50,5 +51,6 @@ async fn an_event_on_the_exchange_of_notifications_is_one_message() {
         .collect();
     assert_eq!(to, BTreeSet::from(["a@example.com".to_owned(), "b@example.com".to_owned()]));
     assert_eq!(sent.len(), 2, "each once");
+    assert_eq!(app.number("SELECT count(*) FROM outbox_events").await, 2, "the others became no message");
     app.work.stop().await;
 }

@@ -31,10 +31,11 @@ async fn nothing_is_lost_and_nothing_seen_twice(postgres: Option<&PrivatePostgre
     let database = kit::store::open(url.as_deref(), &home.home().database("notifications")).await.unwrap();
     notifications::migrations::run(&database).await.unwrap();
     let queue = Queue::new(database.clone(), std::sync::Arc::new(clock::SystemClock));
+    let caller = "auth".parse().unwrap();
     for number in 0..EACH {
         for (kind, content) in [("push", push("device")), ("mail", mail("a@example.com"))] {
             let message = serde_json::from_value(json!({ "tenantId": "t", kind: content })).unwrap();
-            queue.put(&format!("{kind}-{number}"), &message).await.unwrap();
+            queue.put(&caller, &format!("{kind}-{number}"), &message).await.unwrap();
         }
     }
     let file = |name: &str| home.path().join(name).to_str().unwrap().to_owned();

@@ -176,6 +176,30 @@ async fn a_letter_without_an_answer_is_not_sent_twice(app: &TestApp) {
     assert_eq!((app.providers.seen(FCM).len(), app.providers.seen(SES).len()), (2, 2));
 }
 
+async fn a_key_belongs_to_one_service_and_one_tenant(app: &TestApp) {
+    let queue = async |caller: &str, tenant: &str, text: &str| {
+        let message =
+            json!({ "tenantId": tenant, "mail": { "to": "a@example.com", "subject": "S", "text": text } });
+        let body = json!({ "idempotencyKey": "login-code", "message": message }).to_string();
+        let identity = app.edge.service(caller, "notifications");
+        app.call_as(&identity, "POST /_/notifications/messages", &body).await.0
+    };
+    assert_eq!(queue("auth", "t-1", "one").await, 202);
+    assert_eq!(queue("auth", "t-1", "one").await, 200, "the same message again");
+    assert_eq!(queue("auth", "t-1", "another").await, 409, "another message under the same key");
+    assert_eq!(queue("users", "t-1", "one").await, 202, "another service's key");
+    assert_eq!(queue("auth", "t-2", "one").await, 202, "another tenant's key");
+    // The key and the tenant are too long to be stored as they are.
+    let long = "t".repeat(255);
+    assert_eq!(queue("auth", &long, "one").await, 202);
+    assert_eq!(queue("auth", &long, "one").await, 200);
+    assert_eq!(queue("auth", &long, "another").await, 409);
+    app.delivered(4).await;
+    assert_eq!(queue("auth", "t-1", "one").await, 200, "also after it is sent");
+    assert_eq!(queue("auth", "t-1", "another").await, 409);
+    assert_eq!(app.providers.seen(SES).len(), 4);
+}
+
 async fn hostile_requests_get_an_answer(app: &TestApp) {
     let long = format!(r#"{{"idempotencyKey":"{}","message":{{}}}}"#, "x".repeat(300));
     for body in ["", "{", "[]", "null", "{\"idempotencyKey\":7}", &long, &"[".repeat(20_000)] {
@@ -184,6 +208,23 @@ async fn hostile_requests_get_an_answer(app: &TestApp) {
     }
     for key in ["", "a\u{0}b", &"x".repeat(256)] {
         assert_eq!(app.queue(key, "push", &push("d")).await, 400, "{key:?}");
+    }
+    for text in ["\0", "a\0b"] {
+        for place in ["device", "title", "body"] {
+            let mut message = push("d");
+            message[place] = text.into();
+            assert_eq!(app.queue("nul", "push", &message).await, 400, "{place}");
+        }
+        for place in ["to", "subject", "text"] {
+            let mut message = mail("a@example.com");
+            message[place] = text.into();
+            assert_eq!(app.queue("nul", "mail", &message).await, 400, "{place}");
+        }
+        for data in [json!({ "a": text }), json!({ text: "a" })] {
+            let mut message = push("d");
+            message["data"] = data;
+            assert_eq!(app.queue("nul", "push", &message).await, 400, "{message}");
+        }
     }
     for line in [
         "GET /_/notifications/dead?after=x",
@@ -248,6 +289,7 @@ on_both! {
     answers_decide_what_becomes_of_a_message
     a_device_that_is_gone_is_forgotten_and_announced
     a_letter_without_an_answer_is_not_sent_twice
+    a_key_belongs_to_one_service_and_one_tenant
     hostile_requests_get_an_answer
 }
 

@@ -67,7 +67,7 @@ impl Push {
             let written = self.outbox.announce(change, Exchange::Notifications, &event).await;
             written.map_err(|error| match error {
                 OutboxError::Database(error) => error,
-                OutboxError::Event(_) | OutboxError::Length { .. } => invalid(error),
+                OutboxError::Event(_) | OutboxError::Length { .. } | OutboxError::Nul(_) => invalid(error),
             })?;
         }
         Ok(())

@@ -83,6 +83,8 @@ fn fields() -> Vec<String> {
         "[[]]",
         r#"[["artist","\u0000"]]"#,
         "{}",
+        r#"{"a":"\u0000"}"#,
+        r#"{"\u0000":"a"}"#,
     ];
     let long = iter::once(format!("\"{}\"", "x".repeat(9_000)));
     fixed.into_iter().map(str::to_owned).chain(long).collect()
