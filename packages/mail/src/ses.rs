@@ -19,6 +19,19 @@ const PATH: &str = "/v2/email/outbound-emails";
 /// The content type, which is signed.
 const JSON: &str = "application/json";
 
+/// Errors with status 400 that are about the account or its sender, and so not about a letter.
+const OF_THE_ACCOUNT: [&str; 9] = [
+    "AccountSuspendedException",
+    "SendingPausedException",
+    "MailFromDomainNotVerifiedException",
+    "LimitExceededException",
+    "ThrottlingException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidClientTokenId",
+    "RequestExpired",
+];
+
 /// A letter. `Debug` shows none of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Letter {
@@ -142,10 +155,13 @@ fn settled(answered: &Answered) -> Sent {
             let id = body.as_ref().and_then(|body| body.get("MessageId")?.as_str());
             Sent::Accepted(id.unwrap_or_default().to_owned())
         }
-        // Too many, or a fault of theirs; their own clients repeat these, too.
-        429 | 500 | 502 | 503 | 504 => Sent::Later { error: error(), after: answered.retry_after },
-        // Credentials that are being replaced, or a clock that is set: not the letter's fault.
-        401 | 403 => Sent::Later { error: error(), after: None },
-        _ => Sent::Refused(error()),
+        400 if answered.error_type.as_deref().is_some_and(|kind| OF_THE_ACCOUNT.contains(&kind)) => {
+            Sent::Later { error: error(), after: answered.retry_after }
+        }
+        // This letter is wrong, or too long.
+        400 | 413 => Sent::Refused(error()),
+        // The rest says nothing about this letter: too many, a fault of theirs, credentials that are being replaced, a clock
+        // that is set, a sender that does not exist yet.
+        _ => Sent::Later { error: error(), after: answered.retry_after },
     }
 }

@@ -51,6 +51,8 @@ pub struct Answered {
     pub status: u16,
     /// The wait that it asks for. A date counts as none, because providers send seconds.
     pub retry_after: Option<Duration>,
+    /// The kind of an error of AWS, which writes it into a header; other providers write it into the body.
+    pub error_type: Option<String>,
     /// The body, cut off at 64 KiB.
     pub body: Vec<u8>,
 }
@@ -118,6 +120,7 @@ pub async fn call(client: &Client, request: Request) -> Answer {
         Err(error) => return Answer::Unknown(innermost(&error)),
     };
     let (status, retry_after) = (response.status(), retry_after(response.headers()));
+    let error_type = error_type(response.headers());
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -134,7 +137,13 @@ pub async fn call(client: &Client, request: Request) -> Answer {
             Err(error) => return Answer::Unknown(innermost(&error)),
         }
     }
-    Answer::Answered(Answered { status: StatusCode::as_u16(&status), retry_after, body })
+    Answer::Answered(Answered { status: StatusCode::as_u16(&status), retry_after, error_type, body })
+}
+
+/// A place of the kind's description can stand behind a colon.
+fn error_type(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("x-amzn-errortype")?.to_str().ok()?;
+    text.split(':').next().map(|kind| kind.trim().to_owned())
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -173,7 +182,7 @@ mod tests {
     #[test]
     fn an_error_shows_a_bounded_part_of_an_answer_without_control_characters() {
         let body = format!("a\n\u{1b}[31m{}", "x".repeat(1_000)).into_bytes();
-        let shown = Answered { status: 400, retry_after: None, body }.shown();
+        let shown = Answered { status: 400, retry_after: None, error_type: None, body }.shown();
         assert!(shown.starts_with("400 a[31mx") && shown.len() < 310, "{shown}");
     }
 }

@@ -111,16 +111,22 @@ fn settled(answered: &Answered) -> Pushed {
             let name = body.as_ref().and_then(|body| body.get("name")?.as_str());
             Pushed::Accepted(name.unwrap_or_default().to_owned())
         }
-        404 if body.as_ref().is_some_and(is_unregistered) => Pushed::Gone,
-        // 401: the token was replaced or withdrawn; the next attempt has a new one.
-        401 | 429 | 500 | 502 | 503 | 504 => Pushed::Later { error: error(), after: answered.retry_after },
-        _ => Pushed::Refused(error()),
+        404 if body.as_ref().is_some_and(|body| has_code(body, "UNREGISTERED")) => Pushed::Gone,
+        // The device belongs to another project.
+        403 if body.as_ref().is_some_and(|body| has_code(body, "SENDER_ID_MISMATCH")) => {
+            Pushed::Refused(error())
+        }
+        // This message is wrong, or too long.
+        400 | 413 => Pushed::Refused(error()),
+        // The rest says nothing about this message or device: too many, a fault of theirs, an access token that was
+        // withdrawn (401), an account without the permission (403), a project that does not exist (404).
+        _ => Pushed::Later { error: error(), after: answered.retry_after },
     }
 }
 
-/// Whether the error is that of a device that is gone, and not, for instance, of a project that does not exist.
-fn is_unregistered(body: &Value) -> bool {
+/// Whether one of the error's details has this code of FCM.
+fn has_code(body: &Value, code: &str) -> bool {
     let details = body.pointer("/error/details").and_then(Value::as_array);
-    let code = |detail: &Value| detail.get("errorCode").and_then(Value::as_str) == Some("UNREGISTERED");
-    details.is_some_and(|details| details.iter().any(code))
+    let has = |detail: &Value| detail.get("errorCode").and_then(Value::as_str) == Some(code);
+    details.is_some_and(|details| details.iter().any(has))
 }
