@@ -31,7 +31,7 @@ use crate::moment;
 use crate::statement::{json, sql};
 
 pub use claim::{Item, LEASE, MAX_ATTEMPTS};
-pub use dead::{DeadLetter, MAX_PAGE, dead, purge, revive};
+pub use dead::{DeadLetter, MAX_PAGE, dead, purge, remove, revive};
 pub use house::keep_house;
 pub use tenant::forget_tenant;
 pub use unfinished::{Unfinished, unfinished};

@@ -18,7 +18,12 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(events::tables::Outbox), Box::new(events::tables::Handled), Box::new(Sendings)]
+        vec![
+            Box::new(events::tables::Outbox),
+            Box::new(events::tables::Handled),
+            Box::new(Sendings),
+            Box::new(Attempts),
+        ]
     }
 
     fn migration_table_name() -> DynIden {
@@ -68,5 +73,31 @@ impl MigrationTrait for Sendings {
             .col(ColumnDef::new("since").timestamp_with_time_zone().not_null())
             .to_owned();
         manager.create_table(gone).await
+    }
+}
+
+/// The attempt that wrote the mark of a sending, and when a job last succeeded.
+struct Attempts;
+
+impl MigrationName for Attempts {
+    fn name(&self) -> &'static str {
+        "0002_attempts_successes"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Attempts {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // Attempts are counted from 1, so older marks belong to none.
+        let attempt = Table::alter()
+            .table("sendings")
+            .add_column(ColumnDef::new("attempt").integer().not_null().default(0))
+            .to_owned();
+        manager.alter_table(attempt).await?;
+        let success = Table::alter()
+            .table("scheduled_jobs")
+            .add_column(ColumnDef::new("last_success_at").timestamp_with_time_zone())
+            .to_owned();
+        manager.alter_table(success).await
     }
 }

@@ -11,19 +11,24 @@
 //! A push message is sent again under the same collapse id, so the device shows one. A letter is **not** sent again: it becomes
 //! a dead letter that says so, and an operator decides (`POST …/retry`).
 //!
-//! The same holds when a request was sent and its answer lost, and when the database is away after the answer for longer than
-//! a worker waits.
+//! The same holds when a request was sent and its answer lost, and when the database is away after the answer for longer
+//! than the lease of the row.
+//!
+//! A mark also has the number of the attempt that wrote it. An attempt that could not reach the provider or the database
+//! does not count, so the next one has its number again: a mark `sending` with this number is known to belong to a message
+//! that was not sent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
 use events::moment::column;
-use events::outbox::{Deliver, Item, Outcome};
+use events::outbox::{DELIVER_WITHIN, Deliver, Item, LEASE, Outcome};
 use events::statement::sql;
 use events::{Envelope, Exchange, Outbox, Source};
 use mail::{Letter, Sent, Ses};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait as _};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::key;
@@ -36,6 +41,13 @@ pub const SERVICE: &str = "notifications";
 
 /// The pause before a mark is tried again.
 const MARK_AGAIN: Duration = Duration::from_millis(200);
+
+/// How long a mark of a result is tried, from the beginning of the delivery: as long as the row is this worker's, but for
+/// the last seconds, in which the row itself is finished.
+const MARK_WITHIN: Duration = LEASE.saturating_sub(Duration::from_secs(10));
+
+/// How long a delivery may take: a last try of the mark may wait some seconds for the database.
+const WITHIN: Duration = LEASE.saturating_sub(Duration::from_secs(5));
 
 /// The providers. A kind of message without one waits in the outbox.
 #[derive(Clone, Debug, Default)]
@@ -55,13 +67,14 @@ pub struct Sending {
     outbox: Outbox,
     clock: Arc<dyn Clock>,
     providers: Providers,
+    kinds: &'static [&'static str],
 }
 
 /// What the mark of a message says before it is sent.
 enum Mark {
-    /// It was not sent.
-    Fresh,
-    /// An earlier attempt left no result.
+    /// It is to be sent, and the mark says that this attempt does.
+    Own,
+    /// An earlier attempt left no result, and it must not be sent twice.
     Unsure,
     /// It was sent.
     Sent,
@@ -71,7 +84,8 @@ enum Mark {
 enum Came {
     Sent(String),
     NotSent(Outcome),
-    Unsure(Outcome),
+    /// The mark stays what it is.
+    Kept(Outcome),
 }
 
 impl Sending {
@@ -83,50 +97,45 @@ impl Sending {
         clock: Arc<dyn Clock>,
         providers: Providers,
     ) -> Self {
-        Self { database, outbox, clock, providers }
+        Self { database, outbox, clock, providers, kinds: &[PUSH, MAIL] }
     }
 
-    async fn send(&self, item: &Item) -> Result<Outcome, DbErr> {
+    /// One sender for each kind of message that has a provider. One provider's outage does not hold up the other's
+    /// messages.
+    #[must_use]
+    pub fn of_each_kind(&self) -> Vec<Self> {
+        let kinds: [(bool, &'static [&'static str]); 2] =
+            [(self.providers.fcm.is_some(), &[PUSH]), (self.providers.ses.is_some(), &[MAIL])];
+        let with_provider = kinds.into_iter().filter(|(has_provider, _)| *has_provider);
+        with_provider.map(|(_, kinds)| Self { kinds, ..self.clone() }).collect()
+    }
+
+    async fn send(&self, item: &Item) -> Result<Came, DbErr> {
         let message: Message = match serde_json::from_str(&item.payload) {
             Ok(message) => message,
             // The library's error can repeat the value.
-            Err(_) => return Ok(Outcome::Refused { error: "the row is not a message".to_owned() }),
+            Err(_) => return Ok(refused("the row is not a message".to_owned())),
         };
         let content = match message.check() {
             Ok(content) => content,
-            Err(error) => return Ok(Outcome::Refused { error }),
+            Err(error) => return Ok(refused(error)),
         };
         if let Content::Push(push) = content
             && self.is_gone(&push.device).await?
         {
-            return Ok(Outcome::Refused { error: "the device is not registered any more".to_owned() });
+            return Ok(refused("the device is not registered any more".to_owned()));
         }
-        match (self.begin(item.id).await?, content) {
-            (Mark::Sent, _) => return Ok(Outcome::Delivered),
-            (Mark::Unsure, Content::Mail(_)) => {
-                return Ok(unsure("an earlier attempt ended without a result"));
+        let may_repeat = matches!(content, Content::Push(_));
+        match self.begin(item, may_repeat).await? {
+            Mark::Own => {}
+            Mark::Sent => return Ok(Came::Kept(Outcome::Delivered)),
+            Mark::Unsure => {
+                return Ok(Came::Kept(unsure("an earlier attempt ended without a result")));
             }
-            (Mark::Fresh | Mark::Unsure, _) => {}
         }
-        let result = match content {
-            Content::Push(push) => self.push(item.id, push, &message.tenant_id).await?,
-            Content::Mail(mail) => self.mail(item.id, mail).await,
-        };
-        match result {
-            Came::Sent(provider_id) => {
-                // While the database is away, this is tried for as long as the worker waits for the delivery.
-                while let Err(error) = self.mark(item.id, "sent", Some(&provider_id)).await {
-                    tracing::warn!(id = %item.id, %error, "a sent message cannot be marked; trying again");
-                    tokio::time::sleep(MARK_AGAIN).await;
-                }
-                Ok(Outcome::Delivered)
-            }
-            Came::NotSent(outcome) => {
-                self.mark(item.id, "waiting", None).await?;
-                Ok(outcome)
-            }
-            // The mark stays.
-            Came::Unsure(outcome) => Ok(outcome),
+        match content {
+            Content::Push(push) => self.push(item.id, push, &message.tenant_id).await,
+            Content::Mail(mail) => Ok(self.mail(item.id, mail).await),
         }
     }
 
@@ -141,7 +150,7 @@ impl Sending {
             Pushed::Later { error, after } => Came::NotSent(Outcome::Failed { error, after }),
             Pushed::Unavailable(error) => Came::NotSent(Outcome::Unavailable { error }),
             Pushed::Refused(error) => Came::NotSent(Outcome::Refused { error }),
-            Pushed::Unknown(error) => Came::Unsure(Outcome::Failed { error, after: None }),
+            Pushed::Unknown(error) => Came::Kept(Outcome::Failed { error, after: None }),
         })
     }
 
@@ -153,41 +162,68 @@ impl Sending {
             Sent::Later { error, after } => Came::NotSent(Outcome::Failed { error, after }),
             Sent::Unavailable(error) => Came::NotSent(Outcome::Unavailable { error }),
             Sent::Refused(error) => Came::NotSent(Outcome::Refused { error }),
-            Sent::Unknown(error) => Came::Unsure(unsure(&error)),
+            Sent::Unknown(error) => Came::Kept(unsure(&error)),
         }
     }
 
-    /// Marks a message as being sent, and returns what its mark said before.
-    async fn begin(&self, id: Uuid) -> Result<Mark, DbErr> {
-        let now = column(self.clock.now());
-        let new = "INSERT INTO sendings (id, state, changed_at) VALUES ($1, 'sending', $2) ON CONFLICT (id) DO NOTHING";
-        if self.database.execute_raw(sql(&self.database, new, [id.into(), now.into()])).await?.rows_affected()
-            > 0
-        {
-            return Ok(Mark::Fresh);
-        }
-        let again =
-            "UPDATE sendings SET state = 'sending', changed_at = $2 WHERE id = $1 AND state = 'waiting'";
-        if self
-            .database
-            .execute_raw(sql(&self.database, again, [id.into(), now.into()]))
-            .await?
-            .rows_affected()
-            > 0
-        {
-            return Ok(Mark::Fresh);
+    /// Marks the message as being sent by this attempt, unless it was sent, or may have been and `may_repeat` is false.
+    async fn begin(&self, item: &Item, may_repeat: bool) -> Result<Mark, DbErr> {
+        let values = || [item.id.into(), item.attempt.into(), column(self.clock.now()).into()];
+        let new = "INSERT INTO sendings (id, state, attempt, changed_at) VALUES ($1, 'sending', $2, $3) \
+                   ON CONFLICT (id) DO NOTHING";
+        let free = match may_repeat {
+            true => "state <> 'sent'",
+            false => "(state = 'waiting' OR (state = 'sending' AND attempt = $2))",
+        };
+        let again = format!(
+            "UPDATE sendings SET state = 'sending', attempt = $2, changed_at = $3 WHERE id = $1 AND {free}"
+        );
+        for text in [new, again.as_str()] {
+            let written = self.database.execute_raw(sql(&self.database, text, values())).await?;
+            if written.rows_affected() > 0 {
+                return Ok(Mark::Own);
+            }
         }
         let state = "SELECT state FROM sendings WHERE id = $1";
-        let row = self.database.query_one_raw(sql(&self.database, state, [id.into()])).await?;
+        let row = self.database.query_one_raw(sql(&self.database, state, [item.id.into()])).await?;
         let state: Option<String> = row.map(|row| row.try_get_by_index(0)).transpose()?;
         Ok(if state.as_deref() == Some("sent") { Mark::Sent } else { Mark::Unsure })
     }
 
-    async fn mark(&self, id: Uuid, state: &str, provider_id: Option<&str>) -> Result<(), DbErr> {
-        let text = "UPDATE sendings SET state = $2, provider_id = $3, changed_at = $4 WHERE id = $1";
-        let values =
-            [id.into(), state.into(), provider_id.map(str::to_owned).into(), column(self.clock.now()).into()];
-        self.database.execute_raw(sql(&self.database, text, values)).await.map(drop)
+    /// Marks what came of the message. While the database is away, this is tried again until `until`.
+    async fn mark(&self, item: &Item, provider_id: Option<&str>, until: Instant) {
+        let mut is_logged = false;
+        while let Err(error) = self.mark_once(item, provider_id).await {
+            let (id, is_sent) = (item.id, provider_id.is_some());
+            if Instant::now() >= until {
+                tracing::error!(%id, is_sent, %error, "the result of a message cannot be marked; given up");
+                return;
+            }
+            if !std::mem::replace(&mut is_logged, true) {
+                tracing::warn!(%id, is_sent, %error, "the result of a message cannot be marked; trying again");
+            }
+            sleep(MARK_AGAIN).await;
+        }
+    }
+
+    async fn mark_once(&self, item: &Item, provider_id: Option<&str>) -> Result<(), DbErr> {
+        // That it was sent stays true. That it was not is only this attempt's to say.
+        let (state, whose) = match provider_id {
+            Some(_) => ("sent", ""),
+            None => ("waiting", " AND state = 'sending' AND attempt = $5"),
+        };
+        let text =
+            format!("UPDATE sendings SET state = $2, provider_id = $3, changed_at = $4 WHERE id = $1{whose}");
+        let mut values = vec![
+            item.id.into(),
+            state.into(),
+            provider_id.map(str::to_owned).into(),
+            column(self.clock.now()).into(),
+        ];
+        if provider_id.is_none() {
+            values.push(item.attempt.into());
+        }
+        self.database.execute_raw(sql(&self.database, &text, values)).await.map(drop)
     }
 
     async fn is_gone(&self, device: &str) -> Result<bool, DbErr> {
@@ -217,6 +253,15 @@ impl Sending {
     }
 }
 
+/// Removes the mark of the message `id`, which is removed itself.
+///
+/// # Errors
+/// The error of the database.
+pub async fn forget_mark(database: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
+    let text = "DELETE FROM sendings WHERE id = $1";
+    database.execute_raw(sql(database, text, [id.into()])).await.map(drop)
+}
+
 /// Marks the message `id` as not sent, so that a worker sends it again although it may have been sent: an operator's decision.
 ///
 /// # Errors
@@ -224,6 +269,10 @@ impl Sending {
 pub async fn send_again(database: &impl ConnectionTrait, id: Uuid) -> Result<(), DbErr> {
     let text = "UPDATE sendings SET state = 'waiting' WHERE id = $1 AND state = 'sending'";
     database.execute_raw(sql(database, text, [id.into()])).await.map(drop)
+}
+
+fn refused(error: String) -> Came {
+    Came::Kept(Outcome::Refused { error })
 }
 
 fn unsure(why: &str) -> Outcome {
@@ -243,19 +292,36 @@ fn digest_of(device: &str) -> String {
 
 impl Deliver for Sending {
     fn kinds(&self) -> &'static [&'static str] {
-        match (&self.providers.fcm, &self.providers.ses) {
-            (Some(_), Some(_)) => &[PUSH, MAIL],
-            (Some(_), None) => &[PUSH],
-            (None, Some(_)) => &[MAIL],
-            (None, None) => &[],
-        }
+        self.kinds
+    }
+
+    fn within(&self) -> Duration {
+        WITHIN
     }
 
     async fn deliver(&self, item: &Item) -> Outcome {
-        match self.send(item).await {
-            Ok(outcome) => outcome,
+        let until = Instant::now() + MARK_WITHIN;
+        let came = match timeout(DELIVER_WITHIN, self.send(item)).await {
+            Ok(Ok(came)) => came,
             // The mark tells the next attempt how far this one came.
-            Err(error) => Outcome::Unavailable { error: format!("the database failed: {error}") },
+            Ok(Err(error)) => return Outcome::Unavailable { error: format!("the database failed: {error}") },
+            Err(_) => {
+                return Outcome::Failed {
+                    error: format!("no result within {DELIVER_WITHIN:?}"),
+                    after: None,
+                };
+            }
+        };
+        match came {
+            Came::Sent(provider_id) => {
+                self.mark(item, Some(&provider_id), until).await;
+                Outcome::Delivered
+            }
+            Came::NotSent(outcome) => {
+                self.mark(item, None, until).await;
+                outcome
+            }
+            Came::Kept(outcome) => outcome,
         }
     }
 }

@@ -14,9 +14,6 @@ use crate::queue::{Arriving, Queue};
 use crate::sending::{SERVICE, Sending};
 use crate::settings::Settings;
 
-/// Workers that send. Each sends sixteen messages at a time, which is what one process needs; more processes add more.
-const SENDERS: usize = 2;
-
 /// The counts of the workers.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -37,8 +34,9 @@ pub fn start(
     let database = queue.database();
     let bus = Bus::open(settings.broker.clone(), settings.topology.clone(), SERVICE);
     let mut tally = Tally::default();
-    for _ in 0..SENDERS {
-        let worker = Worker::new(database.clone(), queue.outbox(), sending.clone());
+    // Each sends sixteen messages at a time, which is what one process needs; more processes add more.
+    for sender in sending.of_each_kind() {
+        let worker = Worker::new(database.clone(), queue.outbox(), sender);
         tally.messages.push(worker.counts());
         work.run(|stop| worker.run(stop));
     }

@@ -1,4 +1,4 @@
-//! Dead rows: their list, a second chance, and the removal of what is done.
+//! Dead rows: their list, a second chance, their removal, and that of what is done.
 
 use clock::UnixTime;
 use sea_orm::{ConnectionTrait, DbErr};
@@ -66,6 +66,15 @@ pub async fn revive(database: &impl ConnectionTrait, id: Uuid, now: UnixTime) ->
                 WHERE id = $1 AND failed_at IS NOT NULL";
     let values = [id.into(), moment::column(now).into()];
     Ok(database.execute_raw(sql(database, text, values)).await?.rows_affected() > 0)
+}
+
+/// Removes the dead row `id`, and its idempotency key with it. Returns false when no dead row has this id.
+///
+/// # Errors
+/// The error of the database.
+pub async fn remove(database: &impl ConnectionTrait, id: Uuid) -> Result<bool, DbErr> {
+    let text = "DELETE FROM outbox_events WHERE id = $1 AND failed_at IS NOT NULL";
+    Ok(database.execute_raw(sql(database, text, [id.into()])).await?.rows_affected() > 0)
 }
 
 /// Removes at most `most` rows that were delivered before `before`, and returns their number. Their idempotency keys are

@@ -43,8 +43,14 @@ pub trait Deliver: Send + Sync + 'static {
     fn kinds(&self) -> &'static [&'static str];
 
     /// Delivers one row. It must be safe to deliver the same row twice: after a crash, the first time is not known. It is cut
-    /// off after [`DELIVER_WITHIN`].
+    /// off after [`Deliver::within`].
     fn deliver(&self, item: &Item) -> impl Future<Output = Outcome> + Send;
+
+    /// How long one delivery may take. One that bounds its request itself may take longer, for marks that it writes
+    /// afterwards; the rest of the [`LEASE`] is left for the record of the result.
+    fn within(&self) -> Duration {
+        DELIVER_WITHIN
+    }
 }
 
 /// What came of a delivery.
@@ -135,7 +141,11 @@ impl<D: Deliver> Worker<D> {
         let mut failures = 0_u32;
         let mut is_logged = false;
         while !*stop.borrow() {
-            let pause = match self.turn().await {
+            let pause = match self.turn(failures).await {
+                // The rows of an outage wait, too: that none is due does not end it.
+                Ok(Turn { is_unavailable: false, claimed: 0 }) if failures > 0 => {
+                    pace::wait(failures, PAUSES.0, PAUSES.1).min(POLL)
+                }
                 Ok(Turn { is_unavailable: false, claimed }) => {
                     if std::mem::take(&mut is_logged) {
                         tracing::info!("the outbox is delivered again");
@@ -172,17 +182,19 @@ impl<D: Deliver> Worker<D> {
     /// # Errors
     /// The error of the database.
     pub async fn deliver_due(&self) -> Result<usize, DbErr> {
-        self.turn().await.map(|turn| turn.claimed)
+        self.turn(0).await.map(|turn| turn.claimed)
     }
 
-    async fn turn(&self) -> Result<Turn, DbErr> {
+    /// Delivers what is due, after `failures` turns during which the far side or the database was unavailable.
+    async fn turn(&self, failures: u32) -> Result<Turn, DbErr> {
+        let lease_ends = Instant::now() + LEASE;
         let items = claim::claim(&self.database, self.deliver.kinds(), self.clock.now(), BATCH).await?;
         let claimed = items.len();
         let most = usize::try_from(BATCH).unwrap_or(1);
         let ended = stream::iter(items).map(|item| async move {
-            let ended = self.attempt(&item).await;
+            let ended = self.attempt(&item, failures).await;
             let is_unavailable = matches!(ended, Ended::Unavailable { .. });
-            self.record(&item, &ended).await;
+            self.record(&item, &ended, lease_ends).await;
             is_unavailable
         });
         // All of them end, also when the first finds the far side unavailable.
@@ -190,16 +202,17 @@ impl<D: Deliver> Worker<D> {
         Ok(Turn { claimed, is_unavailable: unavailable > 0 })
     }
 
-    async fn attempt(&self, item: &Item) -> Ended {
+    async fn attempt(&self, item: &Item, failures: u32) -> Ended {
         if item.attempt > MAX_ATTEMPTS {
             // The worker of the last attempt did not live to record it.
             return Ended::Dead {
                 error: format!("given up: {MAX_ATTEMPTS} attempts ended without a result"),
             };
         }
-        let outcome = timeout(DELIVER_WITHIN, self.deliver.deliver(item)).await;
+        let within = self.deliver.within();
+        let outcome = timeout(within, self.deliver.deliver(item)).await;
         let outcome = outcome.unwrap_or_else(|_| Outcome::Failed {
-            error: format!("no result within {DELIVER_WITHIN:?}"),
+            error: format!("no result within {within:?}"),
             after: None,
         });
         match outcome {
@@ -214,15 +227,18 @@ impl<D: Deliver> Worker<D> {
                 Ended::Again { error, after: after.map_or_else(own, |asked| asked.min(LONGEST_ASKED)) }
             }
             Outcome::Unavailable { error } => {
-                Ended::Unavailable { error, after: pace::wait(1, PAUSES.0, PAUSES.1) }
+                // As long as the worker pauses: the attempts of the row do not count the outage.
+                Ended::Unavailable {
+                    error,
+                    after: pace::wait(failures.saturating_add(1), PAUSES.0, PAUSES.1),
+                }
             }
         }
     }
 
     /// Records how the attempt ended. While the database is away, this is tried again for as long as the lease lasts: what
     /// is delivered and not recorded would be delivered twice.
-    async fn record(&self, item: &Item, ended: &Ended) {
-        let until = Instant::now() + LEASE.saturating_sub(DELIVER_WITHIN);
+    async fn record(&self, item: &Item, ended: &Ended, until: Instant) {
         let mut failures = 0_u32;
         loop {
             match claim::record(&self.database, item, ended, self.clock.now()).await {

@@ -1,11 +1,13 @@
 //! The outbox on both databases.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use events::outbox::{
-    Item, LEASE, MAX_ATTEMPTS, MAX_PAYLOAD_BYTES, OutboxError, Outcome, Put, Worker, dead, purge, revive,
+    Item, LEASE, MAX_ATTEMPTS, MAX_PAYLOAD_BYTES, OutboxError, Outcome, Put, Worker, dead, purge, remove,
+    revive,
 };
-use sea_orm::TransactionTrait as _;
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tokio::sync::watch;
 
 use crate::fixture::{Recorder, Store, clock, entry, now, outbox};
@@ -113,6 +115,55 @@ async fn what_a_far_side_asks_for_is_kept_and_its_outage_does_not_count(store: &
     assert_eq!(store.rows().await, (3, 0, 1));
 }
 
+async fn the_rows_of_an_outage_wait_longer_each_time(store: &Store) {
+    let recorder = Recorder::new(|_: &Item| Outcome::Unavailable { error: "away".to_owned() });
+    let outbox = events::Outbox::new(Arc::new(clock::SystemClock));
+    for key in ["one", "two"] {
+        store.put(&outbox, key).await;
+    }
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let worker = tokio::spawn(Worker::new(store.database.clone(), &outbox, recorder).run(stopped));
+    // The first wait is at most a tenth of a second.
+    let text = "SELECT count(*) FROM outbox_events WHERE attempts = 0 AND next_attempt_at > $1";
+    harness::eventually_async("a row waits for more than a second", async || {
+        let later =
+            events::moment::column(clock::Clock::now(&clock::SystemClock).plus(Duration::from_secs(1)));
+        let statement = events::statement::sql(&store.database, text, [later.into()]);
+        let row = store.database.query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get_by_index::<i64>(0).unwrap() > 0
+    })
+    .await;
+    stop.send(true).unwrap();
+    worker.await.unwrap();
+}
+
+async fn a_text_with_nul_is_refused_on_both_databases(store: &Store) {
+    let outbox = outbox(&clock());
+    let change = store.database.begin().await.unwrap();
+    for bad in [
+        events::outbox::Entry { payload: r#"{"a":"\u0000"}"#, ..entry("payload") },
+        events::outbox::Entry { idempotency_key: "a\0b", ..entry("key") },
+        events::outbox::Entry { kind: "a\0b", ..entry("kind") },
+    ] {
+        assert!(matches!(outbox.put(&change, bad).await, Err(OutboxError::Nul(_))), "{bad:?}");
+    }
+    let fine = events::outbox::Entry { payload: r#"{"a":"\\u0000"}"#, ..entry("fine") };
+    assert_eq!(outbox.put(&change, fine).await.unwrap(), Put::Written);
+}
+
+async fn a_dead_row_is_removed_and_no_other(store: &Store) {
+    let (clock, recorder) = (clock(), Recorder::new(|_: &Item| Outcome::Refused { error: "no".to_owned() }));
+    let outbox = outbox(&clock);
+    store.put(&outbox, "dead").await;
+    Worker::new(store.database.clone(), &outbox, recorder).deliver_due().await.unwrap();
+    store.put(&outbox, "waits").await;
+    let id = dead(&store.database, None, 10).await.unwrap()[0].id;
+    assert!(!remove(&store.database, uuid::Uuid::nil()).await.unwrap());
+    assert!(remove(&store.database, id).await.unwrap());
+    assert!(!remove(&store.database, id).await.unwrap(), "it is gone");
+    assert_eq!(store.rows().await, (1, 0, 0));
+}
+
 async fn rows_of_other_kinds_stay(store: &Store) {
     let (clock, recorder) = (clock(), Recorder::new(|_: &Item| Outcome::Delivered));
     let outbox = outbox(&clock);
@@ -132,5 +183,8 @@ crate::fixture::on_both! {
     several_workers_deliver_each_row_once
     a_row_that_fails_waits_longer_each_time_and_is_dead_in_the_end
     what_a_far_side_asks_for_is_kept_and_its_outage_does_not_count
+    the_rows_of_an_outage_wait_longer_each_time
+    a_text_with_nul_is_refused_on_both_databases
+    a_dead_row_is_removed_and_no_other
     rows_of_other_kinds_stay
 }
