@@ -12,9 +12,11 @@ use events::moment::column;
 use events::statement::sql;
 use events::{handled, outbox};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
+use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 /// How often a process looks for jobs that are due.
 const POLL: Duration = Duration::from_secs(5);
@@ -113,6 +115,37 @@ pub struct Status {
     pub last_ended_at: Option<OffsetDateTime>,
     /// Why the last run failed, if it did.
     pub last_error: Option<String>,
+    /// When the last run that succeeded ended.
+    pub last_success_at: Option<OffsetDateTime>,
+}
+
+/// What a job does, or what came of its last run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = JobState)]
+pub enum State {
+    /// It never ran.
+    Waiting,
+    /// A process runs it.
+    Running,
+    /// Its last run succeeded.
+    Succeeded,
+    /// Its last run failed, or its process ended in the middle.
+    Failed,
+}
+
+impl Status {
+    /// Returns the state at the time `now`.
+    #[must_use]
+    pub fn state(&self, now: UnixTime) -> State {
+        let is_leased = self.lease_until.is_some_and(|until| until > column(now));
+        match (self.last_began_at, self.last_ended_at) {
+            _ if is_leased => State::Running,
+            (None, _) => State::Waiting,
+            (Some(began), Some(ended)) if ended >= began && self.last_error.is_none() => State::Succeeded,
+            (Some(_), _) => State::Failed,
+        }
+    }
 }
 
 /// Runs what is due until `stop`.
@@ -159,7 +192,8 @@ pub async fn run_due(database: &DatabaseConnection, job: Job, clock: &dyn Clock)
     }
     // The number of the run proves that the lease is still this one.
     let end = "UPDATE scheduled_jobs SET lease_until = NULL, next_run_at = $3, last_ended_at = $4, last_error = $5, \
-               failures = failures + $6 WHERE name = $1 AND runs = $2";
+               failures = failures + $6, last_success_at = CASE WHEN $6 = 0 THEN $4 ELSE last_success_at END \
+               WHERE name = $1 AND runs = $2";
     let failed = i64::from(error.is_some());
     let values = [
         job.name().into(),
@@ -200,8 +234,8 @@ fn millis(duration: Duration) -> u64 {
 /// # Errors
 /// The error of the database.
 pub async fn status(database: &impl ConnectionTrait) -> Result<Vec<Status>, DbErr> {
-    let text = "SELECT name, every_seconds, next_run_at, lease_until, runs, failures, last_began_at, last_ended_at, last_error \
-                FROM scheduled_jobs ORDER BY name LIMIT 100";
+    let text = "SELECT name, every_seconds, next_run_at, lease_until, runs, failures, last_began_at, last_ended_at, last_error, \
+                last_success_at FROM scheduled_jobs ORDER BY name LIMIT 100";
     let rows = database.query_all_raw(sql(database, text, [])).await?;
     let read = |row: &sea_orm::QueryResult| {
         let seconds: i64 = row.try_get_by_index(1)?;
@@ -215,6 +249,7 @@ pub async fn status(database: &impl ConnectionTrait) -> Result<Vec<Status>, DbEr
             last_began_at: row.try_get_by_index(6)?,
             last_ended_at: row.try_get_by_index(7)?,
             last_error: row.try_get_by_index(8)?,
+            last_success_at: row.try_get_by_index(9)?,
         })
     };
     rows.iter().map(read).collect()

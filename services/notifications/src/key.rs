@@ -1,5 +1,5 @@
-//! The name of a message in the outbox: the caller, the tenant and the key that the caller chose. Two callers may choose the
-//! same key, and so may one caller for two tenants; neither takes the other's message for its own.
+//! The name of a message in the outbox: the caller, the tenant and the key that the caller chose. Two callers may
+//! choose the same key, and so may one caller for two tenants; neither takes the other's message for its own.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use events::outbox::MAX_KEY_BYTES;

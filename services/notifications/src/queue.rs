@@ -46,8 +46,8 @@ impl Queue {
         self.database.clone()
     }
 
-    /// Queues the `message` of `caller` under `key`, and says whether that was new. Each caller has its own keys for each
-    /// tenant.
+    /// Queues the `message` of `caller` under `key`, and says whether that was new. Each caller has its own keys for
+    /// each tenant.
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Store`], and [`Error::Conflict`] when the key has another message.

@@ -5,6 +5,7 @@
 //! | `POST /_/notifications/messages` | 202 queued · 200 it was queued before, under the same key · 409 the key has another message |
 //! | `GET /_/notifications/dead?after=&most=` | 200 what was given up, the oldest first |
 //! | `POST /_/notifications/dead/{id}/retry` | 204 it is tried again · 404 the dead letter does not exist |
+//! | `DELETE /_/notifications/dead/{id}` | 204 it is removed · 404 the dead letter does not exist |
 //! | `GET /_/notifications/jobs` | 200 the schedule and what came of it |
 //! | `GET /metrics` | 200 counts for Prometheus, without an identity: the listener is private |
 
@@ -20,7 +21,7 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use clock::Clock;
-use events::outbox::{Put, dead, revive};
+use events::outbox::{Put, dead, remove, revive};
 use http::StatusCode;
 use kit::body::Body;
 use kit::openapi::{Documents, Failed, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable};
@@ -72,6 +73,7 @@ fn for_services() -> OpenApiRouter<App> {
         .routes(routes!(put))
         .routes(routes!(dead_letters))
         .routes(routes!(retry))
+        .routes(routes!(discard))
         .routes(routes!(schedule))
 }
 
@@ -172,6 +174,28 @@ async fn retry(
     Ok(answer::no_content())
 }
 
+/// Removes a dead letter for good. Its key can then be used for another message.
+#[utoipa::path(
+    delete, path = "/_/notifications/dead/{id}", operation_id = "removeDeadLetter", tag = "notifications",
+    security(("service" = [])), params(("id" = String, Path, description = "The id of the dead letter.")),
+    responses((status = 204, description = "It is removed."), Unauthenticated, NotFound, Failed, Unavailable),
+)]
+async fn discard(
+    caller: PlatformService,
+    State(app): State<App>,
+    path: Result<Path<Uuid>, PathRejection>,
+) -> Result<Response, Error> {
+    let Path(id) = path.map_err(|_| Error::NotFound)?;
+    let change = app.database.begin().await.map_err(Error::Store)?;
+    if !remove(&change, id).await.map_err(Error::Store)? {
+        return Err(Error::NotFound);
+    }
+    sending::forget_mark(&change, id).await.map_err(Error::Store)?;
+    change.commit().await.map_err(Error::Store)?;
+    tracing::info!(%id, service = %caller.name, "a dead letter was removed");
+    Ok(answer::no_content())
+}
+
 /// Returns the schedule, and what came of each job.
 #[utoipa::path(
     get, path = "/_/notifications/jobs", operation_id = "getJobs", tag = "notifications", security(("service" = [])),
@@ -179,11 +203,12 @@ async fn retry(
 )]
 async fn schedule(_: PlatformService, State(app): State<App>) -> Result<Json<Vec<Job>>, Error> {
     let jobs = jobs::status(&app.database).await.map_err(Error::Store)?;
-    Ok(Json(jobs.into_iter().map(Job::from).collect()))
+    let now = app.clock.now();
+    Ok(Json(jobs.into_iter().map(|status| Job::at(now, status)).collect()))
 }
 
 async fn counts(State(app): State<App>) -> Response {
-    match metrics::text(&app.database, &app.tally).await {
+    match metrics::text(&app.database, app.clock.as_ref(), &app.tally).await {
         Ok(text) => answer::text(StatusCode::OK, text),
         Err(error) => answer::internal(&error),
     }

@@ -1,11 +1,12 @@
 //! The bodies of requests and answers.
 
+use clock::UnixTime;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::jobs::Status;
+use crate::jobs::{State, Status};
 use crate::key::{Parts, parts};
 use crate::message::Message;
 
@@ -67,6 +68,8 @@ impl From<events::outbox::DeadLetter> for DeadLetter {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Job {
     name: String,
+    /// What it does, or what came of its last run.
+    state: State,
     every_seconds: u64,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
@@ -85,11 +88,16 @@ pub(super) struct Job {
     last_ended_at: Option<OffsetDateTime>,
     /// Why the last run failed, if it did.
     last_error: Option<String>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_success_at: Option<OffsetDateTime>,
 }
 
-impl From<Status> for Job {
-    fn from(status: Status) -> Self {
+impl Job {
+    /// The job with this `status`, as it is at the time `now`.
+    pub(super) fn at(now: UnixTime, status: Status) -> Self {
         Self {
+            state: status.state(now),
             name: status.name,
             every_seconds: status.every.as_secs(),
             next_run_at: status.next_run_at,
@@ -99,6 +107,7 @@ impl From<Status> for Job {
             last_began_at: status.last_began_at,
             last_ended_at: status.last_ended_at,
             last_error: status.last_error,
+            last_success_at: status.last_success_at,
         }
     }
 }

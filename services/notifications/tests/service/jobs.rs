@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clock::{Clock as _, ManualClock};
 use events::outbox::Entry;
 use kit::testing::{PrivatePostgres, START};
-use notifications::jobs::{Job, LEASE, run_due, status};
+use notifications::jobs::{Job, LEASE, State, run_due, status};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, TransactionTrait as _};
 
 async fn open(url: Option<&str>, directory: &tempfile::TempDir) -> DatabaseConnection {
@@ -44,28 +44,44 @@ async fn a_job_runs_once_at_each_of_its_times(database: &DatabaseConnection) {
     assert!(all[0].lease_until.is_none() && all[0].last_ended_at.is_some());
 }
 
+/// The state of the only job.
+async fn state(database: &DatabaseConnection, clock: &ManualClock) -> State {
+    status(database).await.unwrap()[0].state(clock.now())
+}
+
 async fn a_killed_runner_leaves_a_lease_and_a_failure_its_reason(database: &DatabaseConnection) {
     let clock = ManualClock::at(START);
     let job = Job::RemoveHandled;
     assert!(run_due(database, job, &clock).await.unwrap());
+    assert_eq!(state(database, &clock).await, State::Succeeded);
     // As a process that ended in the middle of its run leaves the row.
     clock.advance_seconds(3_600);
     let leased = events::moment::column(clock.now().plus(LEASE));
-    let text = "UPDATE scheduled_jobs SET runs = runs + 1, lease_until = $1";
-    database.execute_raw(events::statement::sql(database, text, [leased.into()])).await.unwrap();
+    let began = events::moment::column(clock.now());
+    let text = "UPDATE scheduled_jobs SET runs = runs + 1, lease_until = $1, last_began_at = $2";
+    let values = [leased.into(), began.into()];
+    database.execute_raw(events::statement::sql(database, text, values)).await.unwrap();
     clock.advance_seconds(LEASE.as_secs() - 1);
     assert!(!run_due(database, job, &clock).await.unwrap(), "the lease holds");
+    assert_eq!(state(database, &clock).await, State::Running);
     clock.advance_seconds(1);
+    assert_eq!(state(database, &clock).await, State::Failed, "its process ended in the middle");
     assert!(run_due(database, job, &clock).await.unwrap());
     database.execute_unprepared("ALTER TABLE handled_events RENAME TO elsewhere").await.unwrap();
     clock.advance_seconds(3_600);
     assert!(run_due(database, job, &clock).await.unwrap());
     let all = status(database).await.unwrap();
     assert!(all[0].failures == 1 && all[0].last_error.is_some(), "{all:?}");
+    assert_eq!(state(database, &clock).await, State::Failed);
+    assert!(all[0].last_success_at < all[0].last_began_at, "the success before it is remembered: {all:?}");
     database.execute_unprepared("ALTER TABLE elsewhere RENAME TO handled_events").await.unwrap();
     clock.advance_seconds(3_600);
     assert!(run_due(database, job, &clock).await.unwrap());
     assert_eq!(status(database).await.unwrap()[0].last_error, None, "the next run has no failure");
+    assert_eq!(state(database, &clock).await, State::Succeeded);
+    let never = "UPDATE scheduled_jobs SET last_began_at = NULL, last_ended_at = NULL";
+    database.execute_unprepared(never).await.unwrap();
+    assert_eq!(state(database, &clock).await, State::Waiting);
     database.execute_unprepared("DELETE FROM scheduled_jobs").await.unwrap();
 }
 

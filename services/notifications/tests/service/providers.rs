@@ -35,13 +35,15 @@ pub(crate) struct Providers {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     next: Next,
+    holds_pushes: tokio::sync::watch::Sender<bool>,
 }
 
 impl Providers {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let providers = Self { address, seen: Arc::default(), next: Arc::default() };
+        let providers =
+            Self { address, seen: Arc::default(), next: Arc::default(), holds_pushes: Default::default() };
         let routes = Router::new().fallback(answer).with_state(providers.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         providers
@@ -64,6 +66,11 @@ impl Providers {
         body: &Value,
     ) {
         self.next.lock().unwrap().push_back((status, headers, body.to_string()));
+    }
+
+    /// From now on FCM answers nothing, or answers again.
+    pub(crate) fn hold_pushes(&self, hold: bool) {
+        self.holds_pushes.send_replace(hold);
     }
 
     /// The JSON file of a service account of these providers.
@@ -94,6 +101,9 @@ async fn answer(State(providers): State<Providers>, uri: Uri, headers: HeaderMap
         let granted =
             json!({ "access_token": format!("access-{number}"), "expires_in": 3599, "token_type": "Bearer" });
         return granted.to_string().into_response();
+    }
+    if path.ends_with("messages:send") {
+        providers.holds_pushes.subscribe().wait_for(|holds| !holds).await.unwrap();
     }
     let next = providers.next.lock().unwrap().pop_front();
     if let Some((status, headers, body)) = next {

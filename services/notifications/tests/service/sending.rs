@@ -1,6 +1,7 @@
 //! What the providers get, and what becomes of their answers.
 
 use kit::testing::PrivatePostgres;
+use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
 use crate::app::{TestApp, mail, push};
@@ -125,12 +126,129 @@ async fn a_device_that_is_gone_is_forgotten_and_announced(app: &TestApp) {
     assert_eq!(app.providers.seen(FCM).len(), 1, "the second message is not even sent");
     let announced = "SELECT count(*) FROM outbox_events WHERE kind = 'event' AND processed_at IS NOT NULL";
     harness::eventually_async("it is announced", async || app.number(announced).await == 1).await;
-    // Another 404, such as that of a project, says nothing about the device.
-    app.providers.answer_next(404, &[], &json!({ "error": { "status": "NOT_FOUND" } }));
-    app.queue("project", "push", &push("new-device")).await;
+    // That another project's device was named is about this device, but it is not gone.
+    let other = json!({ "error": { "status": "PERMISSION_DENIED", "details": [{ "errorCode": "SENDER_ID_MISMATCH" }] } });
+    app.providers.answer_next(403, &[], &other);
+    app.queue("other", "push", &push("other-device")).await;
     app.dead(3).await;
-    app.queue("project2", "push", &push("new-device")).await;
+    app.queue("other2", "push", &push("other-device")).await;
     app.delivered(1).await;
+}
+
+async fn what_is_not_about_a_message_does_not_kill_it(app: &TestApp) {
+    let mut sent = 0;
+    for (status, reason) in [(403, "PERMISSION_DENIED"), (404, "NOT_FOUND"), (409, "ABORTED")] {
+        app.providers.answer_next(status, &[], &json!({ "error": { "status": reason } }));
+        app.queue(reason, "push", &push("device")).await;
+        app.waits_again(1).await;
+        app.clock.advance_seconds(2);
+        sent += 1;
+        app.delivered(sent).await;
+    }
+    let answers: [(u16, &'static [(&str, &str)]); 4] = [
+        (400, &[("x-amzn-errortype", "SendingPausedException")]),
+        (400, &[("x-amzn-errortype", "AccountSuspendedException:http://amazonaws.com/")]),
+        (403, &[("x-amzn-errortype", "InvalidSignatureException")]),
+        (404, &[("x-amzn-errortype", "NotFoundException")]),
+    ];
+    for (number, (status, headers)) in answers.into_iter().enumerate() {
+        app.providers.answer_next(status, headers, &json!({ "message": "no" }));
+        app.queue(&format!("letter {number}"), "mail", &mail("a@example.com")).await;
+        app.waits_again(1).await;
+        app.clock.advance_seconds(2);
+        sent += 1;
+        app.delivered(sent).await;
+    }
+    assert_eq!(app.dead(0).await.len(), 0);
+}
+
+/// The database refuses the mark of a message that was not sent, as one that is away does.
+async fn refuse_marks(database: &sea_orm::DatabaseConnection, refuse: bool) {
+    let is_postgres = database.get_database_backend() == sea_orm::DbBackend::Postgres;
+    let text = match (is_postgres, refuse) {
+        (true, true) => "ALTER TABLE sendings ADD CONSTRAINT away CHECK (state <> 'waiting') NOT VALID",
+        (true, false) => "ALTER TABLE sendings DROP CONSTRAINT away",
+        (false, true) => {
+            "CREATE TRIGGER away BEFORE UPDATE ON sendings WHEN NEW.state = 'waiting' BEGIN SELECT RAISE(ABORT, 'away'); END"
+        }
+        (false, false) => "DROP TRIGGER away",
+    };
+    database.execute_unprepared(text).await.unwrap();
+}
+
+async fn a_letter_that_was_refused_for_now_waits_also_when_the_database_is_away(app: &TestApp) {
+    let database = app.database().await;
+    refuse_marks(&database, true).await;
+    app.providers.answer_next(503, &[], &json!({}));
+    app.queue("letter", "mail", &mail("a@example.com")).await;
+    harness::eventually_async("SES refuses it for now", async || app.providers.seen(SES).len() == 1).await;
+    let why = "the mark is tried at least once without success";
+    harness::pause_async(std::time::Duration::from_millis(500), why).await;
+    refuse_marks(&database, false).await;
+    app.waits_again(1).await;
+    app.clock.advance_seconds(2);
+    app.delivered(1).await;
+    assert_eq!(app.providers.seen(SES).len(), 2);
+    // The mark of an attempt that did not count has the number of the next one: nothing was sent. That of an attempt that
+    // ended without a result has another.
+    for (key, attempt, is_sent) in [("same", 2, true), ("other", 1, false)] {
+        app.providers.answer_next(503, &[], &json!({}));
+        app.queue(key, "mail", &mail("a@example.com")).await;
+        app.waits_again(1).await;
+        let mark =
+            format!("UPDATE sendings SET state = 'sending', attempt = {attempt} WHERE state = 'waiting'");
+        database.execute_unprepared(&mark).await.unwrap();
+        app.clock.advance_seconds(2);
+        match is_sent {
+            true => app.delivered(2).await,
+            false => drop(app.dead(1).await),
+        }
+    }
+    assert_eq!(app.providers.seen(SES).len(), 5, "the last letter is not sent again");
+}
+
+async fn a_dead_letter_is_removed(app: &TestApp) {
+    app.providers.answer_next(400, &[("x-amzn-errortype", "MessageRejected")], &json!({ "message": "no" }));
+    app.queue("rejected", "mail", &mail("a@example.com")).await;
+    let id = app.dead(1).await[0]["id"].as_str().unwrap().to_owned();
+    let remove = format!("DELETE /_/notifications/dead/{id}");
+    assert_eq!(app.call(&remove, "").await.0, 204);
+    app.dead(0).await;
+    assert_eq!(app.call(&remove, "").await.0, 404, "it is gone");
+    assert_eq!(app.number("SELECT count(*) FROM sendings").await, 0, "and its mark with it");
+    assert_eq!(app.queue("rejected", "mail", &mail("b@example.com")).await, 202, "the key is free again");
+    app.delivered(1).await;
+    // What is not dead cannot be removed.
+    let queued = app.database().await;
+    let row = queued.query_one_raw(events::statement::sql(&queued, "SELECT id FROM outbox_events", [])).await;
+    let id: uuid::Uuid = row.unwrap().unwrap().try_get_by_index(0).unwrap();
+    assert_eq!(app.call(&format!("DELETE /_/notifications/dead/{id}"), "").await.0, 404);
+}
+
+async fn one_provider_without_answers_does_not_hold_up_the_other(app: &TestApp) {
+    app.providers.hold_pushes(true);
+    for number in 0..40 {
+        assert_eq!(app.queue(&format!("push {number}"), "push", &push("device")).await, 202);
+    }
+    harness::eventually_async("FCM holds a message", async || !app.providers.seen(FCM).is_empty()).await;
+    assert_eq!(app.queue("letter", "mail", &mail("a@example.com")).await, 202);
+    app.delivered(1).await;
+    let ended = "SELECT count(*) FROM outbox_events WHERE kind = 'push' AND last_error IS NOT NULL";
+    assert_eq!(app.number(ended).await, 0, "the letter waited until the attempts of push messages ended");
+    let (_, metrics) = app.call_as("", "GET /metrics", "").await;
+    assert!(metrics.contains("notifications_outbox_oldest_seconds{kind=\"push\"} 0"), "{metrics}");
+    app.clock.advance_seconds(7);
+    let (_, metrics) = app.call_as("", "GET /metrics", "").await;
+    assert!(metrics.contains("notifications_outbox_oldest_seconds{kind=\"push\"} 7"), "{metrics}");
+    assert!(metrics.contains("notifications_outbox_oldest_seconds{kind=\"mail\"} 0"), "{metrics}");
+    assert!(metrics.contains("notifications_job_failures_total{job=\"remove-handled\"} 0"), "{metrics}");
+    let succeeded = "notifications_job_last_success_timestamp_seconds{job=\"remove-handled\"} 1";
+    harness::eventually_async("a job succeeds", async || {
+        app.call_as("", "GET /metrics", "").await.1.contains(succeeded)
+    })
+    .await;
+    app.providers.hold_pushes(false);
+    app.delivered(41).await;
 }
 
 async fn a_letter_without_an_answer_is_not_sent_twice(app: &TestApp) {
@@ -139,9 +257,7 @@ async fn a_letter_without_an_answer_is_not_sent_twice(app: &TestApp) {
     app.providers.answer_next(503, &[], &json!({}));
     app.queue("letter", "mail", &mail("a@example.com")).await;
     app.waits_again(1).await;
-    sea_orm::ConnectionTrait::execute_unprepared(&database, "UPDATE sendings SET state = 'sending'")
-        .await
-        .unwrap();
+    database.execute_unprepared("UPDATE sendings SET state = 'sending'").await.unwrap();
     app.clock.advance_seconds(2);
     let letters = app.dead(1).await;
     assert!(letters[0]["lastError"].as_str().unwrap().contains("not known whether"), "{letters:?}");
@@ -159,7 +275,7 @@ async fn a_letter_without_an_answer_is_not_sent_twice(app: &TestApp) {
     app.queue("push", "push", &push("device")).await;
     app.waits_again(1).await;
     let unsure = "UPDATE sendings SET state = 'sending' WHERE state = 'waiting'";
-    sea_orm::ConnectionTrait::execute_unprepared(&database, unsure).await.unwrap();
+    database.execute_unprepared(unsure).await.unwrap();
     app.clock.advance_seconds(2);
     app.delivered(2).await;
     let ids: Vec<_> = app
@@ -171,7 +287,7 @@ async fn a_letter_without_an_answer_is_not_sent_twice(app: &TestApp) {
     assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
     // A row whose message was sent is only finished.
     let back = "UPDATE outbox_events SET processed_at = NULL, next_attempt_at = created_at WHERE kind IN ('push', 'mail')";
-    sea_orm::ConnectionTrait::execute_unprepared(&database, back).await.unwrap();
+    database.execute_unprepared(back).await.unwrap();
     app.delivered(2).await;
     assert_eq!((app.providers.seen(FCM).len(), app.providers.seen(SES).len()), (2, 2));
 }
@@ -237,6 +353,8 @@ async fn hostile_requests_get_an_answer(app: &TestApp) {
     for line in [
         "POST /_/notifications/dead/x/retry".to_owned(),
         format!("POST /_/notifications/dead/{id}/retry"),
+        "DELETE /_/notifications/dead/x".to_owned(),
+        format!("DELETE /_/notifications/dead/{id}"),
         "GET /nothing".to_owned(),
     ] {
         assert_eq!(app.call(&line, "").await.0, 404, "{line}");
@@ -290,6 +408,10 @@ on_both! {
     a_device_that_is_gone_is_forgotten_and_announced
     a_letter_without_an_answer_is_not_sent_twice
     a_key_belongs_to_one_service_and_one_tenant
+    what_is_not_about_a_message_does_not_kill_it
+    a_letter_that_was_refused_for_now_waits_also_when_the_database_is_away
+    a_dead_letter_is_removed
+    one_provider_without_answers_does_not_hold_up_the_other
     hostile_requests_get_an_answer
 }
 

@@ -254,14 +254,20 @@ fn letters(run: &mut Run) {
     let good = |operation, target, body, status| Good { operation, by, target, body, status };
     run.send(&good("POST /_/notifications/messages", "/_/notifications/messages", LETTER, 202));
     let dead = good("GET /_/notifications/dead", "/_/notifications/dead", "", 200);
-    let id = eventually_some("the letter is dead", || {
-        let letters: Vec<Value> = serde_json::from_str(&run.send(&dead).text()).ok()?;
-        let refused =
-            letters.iter().find(|letter| letter.get("idempotencyKey").is_some_and(|key| key == "refused"))?;
-        refused.get("id")?.as_str().map(str::to_owned)
-    });
+    let is_dead = |run: &mut Run| {
+        eventually_some("the letter is dead", || {
+            let letters: Vec<Value> = serde_json::from_str(&run.send(&dead).text()).ok()?;
+            let refused = letters
+                .iter()
+                .find(|letter| letter.get("idempotencyKey").is_some_and(|key| key == "refused"))?;
+            refused.get("id")?.as_str().map(str::to_owned)
+        })
+    };
+    let id = is_dead(run);
     let target = format!("/_/notifications/dead/{id}/retry");
     run.send(&good("POST /_/notifications/dead/{id}/retry", &target, "", 204));
+    let target = format!("/_/notifications/dead/{}", is_dead(run));
+    run.send(&good("DELETE /_/notifications/dead/{id}", &target, "", 204));
     run.send(&good("GET /_/notifications/jobs", "/_/notifications/jobs", "", 200));
 }
 
