@@ -1,6 +1,6 @@
 //! Login codes: twelve characters, valid for two minutes, used once, at most five alive for one address
 //! (`contracts/http/auth_code.hurl`, `contracts/http/auth_login.hurl`). After many codes for one address the
-//! next ones have to wait ([`pause`]). A code mailed before a pause is valid until the pause ends.
+//! next ones have to wait ([`pause`]).
 //!
 //! While sign-in moves, the codes can be shared with the legacy backend ([`shared`]). Then the shared store alone
 //! decides whether a code is valid, and the database counts them.
@@ -45,6 +45,7 @@ const RANDOM_BYTES: usize = LENGTH / 4 * 3;
 pub struct Codes {
     database: DatabaseConnection,
     shared: Option<SharedCodes>,
+    per_hour: u32,
     clock: Arc<dyn Clock>,
 }
 
@@ -55,29 +56,35 @@ impl fmt::Debug for Codes {
 }
 
 impl Codes {
-    /// Uses the codes in `database`, whose tables are up to date, and those that are shared with the legacy backend.
+    /// Uses the codes in `database`, whose tables are up to date, and those that are shared with the legacy backend. An
+    /// address is mailed `per_hour` codes.
     #[must_use]
-    pub fn new(database: DatabaseConnection, shared: Option<SharedCodes>, clock: Arc<dyn Clock>) -> Self {
-        Self { database, shared, clock }
+    pub fn new(
+        database: DatabaseConnection,
+        shared: Option<SharedCodes>,
+        per_hour: u32,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { database, shared, per_hour, clock }
     }
 
     /// Creates and stores a new code for `email`.
     ///
     /// # Errors
-    /// [`Error::TooManyCodes`] when five are alive or a pause is not over, [`Error::Store`],
+    /// [`Error::TooManyCodes`] when five are alive or the codes of an hour are used up, [`Error::Store`],
     /// [`Error::Legacy`], [`Error::Random`].
     pub async fn issue(&self, email: &str) -> Result<String, Error> {
         let code = random()?;
         let now = self.now();
         let transaction = self.database.begin().await.map_err(Error::Store)?;
-        let lifetime = pause::next(&transaction, email, now).await?;
+        pause::next(&transaction, email, self.per_hour, now).await?;
         Entity::delete_many()
             .filter(Column::Email.eq(email))
             .filter(Column::ExpiresAt.lte(now))
             .exec(&transaction)
             .await
             .map_err(Error::Store)?;
-        let expires_at = now.saturating_add_unsigned(lifetime.as_secs());
+        let expires_at = now.saturating_add_unsigned(LIFETIME.as_secs());
         for slot in 0..MAX_ALIVE {
             let row = ActiveModel {
                 email: Set(email.to_owned()),
@@ -94,7 +101,7 @@ impl Codes {
             if inserted == 1 {
                 transaction.commit().await.map_err(Error::Store)?;
                 if let Some(shared) = &self.shared
-                    && let Err(error) = shared.put(email, &code, lifetime).await
+                    && let Err(error) = shared.put(email, &code, LIFETIME).await
                 {
                     self.forget(email, &code).await?;
                     return Err(Error::Legacy(error));
@@ -107,8 +114,8 @@ impl Codes {
     }
 
     /// Uses up a code and returns whether it was valid. Of two requests with the same code, only one
-    /// succeeds. The address's other codes live on until they expire, as at the legacy backend. Success forgets its
-    /// pauses.
+    /// succeeds. The address's other codes live on until they expire, as at the legacy backend. Success resets the
+    /// count of its mails.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Legacy`]. The code may be used up.
@@ -159,7 +166,7 @@ impl Codes {
         Ok(())
     }
 
-    /// Deletes expired codes and pauses that no longer matter.
+    /// Deletes expired codes and counts that no longer matter.
     ///
     /// # Errors
     /// [`Error::Store`].

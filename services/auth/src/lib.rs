@@ -120,6 +120,7 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
     })?;
     let legacy = settings.legacy.as_ref().map(LegacySessions::new).transpose().map_err(StartError::File)?;
     let sessions = Sessions::new(database.clone(), revocations, settings.session_max_age, Arc::clone(&clock))
+        .bounded(settings.bounds)
         .beside(legacy.as_ref().and_then(LegacySessions::store).cloned());
     // This restores a line that was lost between the database and the file.
     if let Err(error) = sessions.throw_away_expired().await {
@@ -160,7 +161,12 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
         passkeys,
         legacy,
         clock: Arc::clone(&clock),
-        codes: Codes::new(database, shared_codes(settings)?, Arc::clone(&clock)),
+        codes: Codes::new(
+            database,
+            shared_codes(settings)?,
+            settings.bounds.codes_per_hour,
+            Arc::clone(&clock),
+        ),
         sessions,
         tokens: Arc::new(tokens),
         people,

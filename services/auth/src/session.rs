@@ -11,7 +11,7 @@
 //! | the sign-in is older than the setting `SESSION_MAX_DAYS` | the family ends with the next refresh |
 //! | a session of the legacy backend is exchanged | a new family with the id of that session ([`Sessions::adopt`]) |
 //! | a session in the legacy backend's form is refreshed | the new session joins the family; the old pair is dead at once, as there |
-//! | a sign-in beyond [`MAX_ALIVE`] sessions of the person | the family of the oldest session ends |
+//! | a sign-in beyond the sessions of a person in the [`Bounds`] | the family of the oldest session ends |
 //!
 //! Every change of a person's sessions first locks the row of that person ([`person`]), so a simultaneous
 //! sign-out and refresh happen one after the other. Within the lock a refresh is one compare-and-set: of any
@@ -40,7 +40,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 pub use ends::{FOLD_MARGIN, MAX_LISTED};
-pub use person::{MAX_ALIVE, REFRESH_BURST, REFRESH_INTERVAL};
+pub use person::REFRESH_INTERVAL;
 pub(crate) use rows::seconds;
 
 use ends::{Ending, Lists, alive_at, announce, issued, long_ago};
@@ -52,6 +52,7 @@ use crate::error::Error;
 use crate::legacy::store::Store;
 use crate::revocation::Revocations;
 use crate::revocation::news::News;
+use crate::settings::Bounds;
 use crate::token::{Genuine, Holder, LEEWAY, Pair};
 
 /// How long the access token of a refreshed session still works, so that running requests and other tabs of
@@ -68,6 +69,7 @@ pub struct Sessions {
     database: DatabaseConnection,
     revocations: Revocations,
     max_age: Duration,
+    bounds: Bounds,
     /// The legacy backend's Redis, which holds the keys of sessions in its form.
     store: Option<Store>,
     clock: Arc<dyn Clock>,
@@ -80,7 +82,8 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// Uses the sessions in `database`, whose tables are up to date. A sign-in lasts for `max_age`.
+    /// Uses the sessions in `database`, whose tables are up to date. A sign-in lasts for `max_age`. One
+    /// person can use as much as the usual [`Bounds`].
     #[must_use]
     pub fn new(
         database: DatabaseConnection,
@@ -88,7 +91,13 @@ impl Sessions {
         max_age: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { database, revocations, max_age, store: None, clock }
+        Self { database, revocations, max_age, bounds: Bounds::default(), store: None, clock }
+    }
+
+    /// The same with other bounds for one person.
+    #[must_use]
+    pub fn bounded(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// The same with the legacy backend's Redis, where sessions in its form begin and end.
@@ -102,8 +111,8 @@ impl Sessions {
         self.database.ping().await.is_ok()
     }
 
-    /// Stores the session of `pair` as the first of its family. A person who already has [`MAX_ALIVE`]
-    /// sessions loses the oldest.
+    /// Stores the session of `pair` as the first of its family. A person who already has as many
+    /// sessions as the bounds allow loses the oldest.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Revocation`].
@@ -170,7 +179,8 @@ impl Sessions {
             .all(database)
             .await
             .map_err(Error::Store)?;
-        let too_many = (alive.len() + 1).saturating_sub(MAX_ALIVE);
+        let most = usize::try_from(self.bounds.sessions).unwrap_or(usize::MAX);
+        let too_many = (alive.len() + 1).saturating_sub(most);
         alive.truncate(too_many);
         for row in &alive {
             self.end_family(database, person, family(row), now).await?;
@@ -209,7 +219,7 @@ impl Sessions {
         if row.dead_from.is_some() || self.ended_elsewhere(old).await? {
             return Ok(false);
         }
-        Person::check_refresh(&self.database, old.subject, now).await?;
+        Person::check_refresh(&self.database, old.subject, self.bounds.refresh_burst, now).await?;
         Ok(true)
     }
 
@@ -277,7 +287,7 @@ impl Sessions {
         if ends::must_wait(&transaction, &person, old.issued, now).await? {
             return Err(Error::TooManyRefreshes { wait: FOLD_MARGIN });
         }
-        person.use_refresh(&transaction, now).await?;
+        person.use_refresh(&transaction, self.bounds.refresh_burst, now).await?;
         insert(&transaction, holder, new, family_of(&row), now).await?;
         let ending = Ending { session: old.session, issued: old.issued, from: dead_from };
         announce(&transaction, self.lists(), &mut person, &[ending], now).await?;

@@ -1,5 +1,6 @@
 //! The settings of the service, read from its environment.
 
+pub mod bounds;
 pub mod legacy;
 pub mod mail;
 pub mod passkeys;
@@ -17,6 +18,7 @@ use kit::settings::{
 };
 use kit::startup::About;
 
+pub use bounds::{Bounds, CODES_PER_HOUR, SESSION_REFRESH_BURST, SESSIONS_PER_PERSON};
 pub use legacy::{
     LEGACY_AUTH_URL, LEGACY_CODES_PREFIX, LEGACY_SESSIONS_PREFIX, LEGACY_SESSIONS_REDIS, LEGACY_TIMEOUT_MS,
     Legacy, LegacyWay,
@@ -122,6 +124,9 @@ pub const VARIABLES: &[Variable] = &[
     AUTH_SURFACE,
     AUTH_COOKIES,
     SESSION_MAX_DAYS,
+    SESSION_REFRESH_BURST,
+    SESSIONS_PER_PERSON,
+    CODES_PER_HOUR,
     MAIL_SMTP_URL,
     MAIL_SMTP_CA,
     MAIL_FROM,
@@ -174,6 +179,8 @@ pub struct Settings {
     pub cookies: Surface,
     /// The longest duration of a sign-in, however often it is refreshed.
     pub session_max_age: Duration,
+    /// How much one person or one address can use.
+    pub bounds: Bounds,
     /// What mails the login codes, if not files.
     pub mail: Option<Sender>,
     /// Where passkeys are valid.
@@ -207,6 +214,7 @@ impl fmt::Debug for Settings {
             .field("surface", &self.surface)
             .field("cookies", &self.cookies)
             .field("session_max_age", &self.session_max_age)
+            .field("bounds", &self.bounds)
             .field("mail", &self.mail)
             .field("passkeys", &self.passkeys)
             .field("legacy", &self.legacy)
@@ -240,6 +248,7 @@ impl Settings {
             surface,
             cookies: reader.parsed(&AUTH_COOKIES).unwrap_or(surface),
             session_max_age: days(&reader.checked(&SESSION_MAX_DAYS, check_days)),
+            bounds: Bounds::read(&mut reader),
             legacy: legacy::read(&mut reader, check_url),
             sessions: form(&mut reader),
             shared_codes: legacy::shared_codes(&mut reader),

@@ -1,66 +1,53 @@
-//! Growing pauses between the codes for one address.
+//! How many codes one address is mailed.
 //!
-//! Any client can request a code for any address. The first codes go out at once, because a person may be
-//! impatient or the mail slow. After that each pause is twice as long as the one before, so that a stranger
-//! cannot fill a mailbox. The owner is not locked out: the last mailed code stays valid until the next can be
-//! requested, so the newest mail always signs in. A sign-in resets the pauses.
+//! Any client can request a code for any address. At most five are alive, which alone would let a stranger send 150 mails in
+//! an hour. So the codes of an address are also counted in a bucket: as many as `CODES_PER_HOUR` at once, and then one in each
+//! part of the hour (120 s for the default of 30). A client that requests one code whenever the last has expired never meets
+//! that bound. Every code is valid for [`LIFETIME`](super::LIFETIME), however many went before.
+//!
+//! The owner is not locked out: with the default the next code can be requested as soon as the last has expired, so at any
+//! time either a new code can be requested, or the newest mail signs in. A sign-in resets the count.
 
 mod entity;
-
-use std::time::Duration;
 
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
 
 use entity::{ActiveModel, Column, Entity, Model};
 
-use super::LIFETIME;
 use crate::error::Error;
 
-/// How many codes are mailed without a pause: all five places twice. A person who has received none of ten
-/// mails has another problem.
-pub const FREE: i32 = 10;
+const HOUR: i64 = 3_600;
 
-/// The first pause, as long as the lifetime of a code.
-pub const FIRST: Duration = LIFETIME;
-
-/// The longest pause. A code stays valid for as long, so an hour is short enough to find the mail again, and
-/// a persistent stranger sends one mail in an hour.
-pub const LONGEST: Duration = Duration::from_secs(3_600);
-
-/// After this long without a mail the pauses start again from the first: longer than the longest pause, and
-/// shorter than a night.
-pub const QUIET: Duration = Duration::from_secs(6 * 3_600);
-
-/// Counts one more mail to `email` and returns how long its code is valid.
+/// Counts one more mail to `email`, of at most `per_hour`.
 ///
 /// The row of the address stays locked until the end of the transaction, and this must be its first statement.
 ///
 /// # Errors
-/// [`Error::TooManyCodes`] within a pause, [`Error::Store`].
-pub(super) async fn next(database: &impl ConnectionTrait, email: &str, now: i64) -> Result<Duration, Error> {
+/// [`Error::TooManyCodes`] when the bucket is empty, [`Error::Store`].
+pub(super) async fn next(
+    database: &impl ConnectionTrait,
+    email: &str,
+    per_hour: u32,
+    now: i64,
+) -> Result<(), Error> {
     let new =
         ActiveModel { email: Set(email.to_owned()), mailed: Set(0), next_at: Set(0), forgotten_at: Set(0) };
     // An update that changes nothing locks the row.
     let locked = OnConflict::column(Column::Email).update_column(Column::Email).to_owned();
     Entity::insert(new).on_conflict(locked).exec_without_returning(database).await.map_err(Error::Store)?;
     let row = Entity::find_by_id(email).one(database).await.map_err(Error::Store)?;
-    let mailed = match row {
-        Some(Model { forgotten_at, .. }) if forgotten_at <= now => 0,
-        Some(Model { next_at, .. }) if now < next_at => return Err(Error::TooManyCodes),
-        Some(Model { mailed, .. }) => mailed,
-        None => 0,
-    };
-    let mailed = mailed.saturating_add(1);
-    let pause = after(mailed);
+    let known = row.filter(|row| row.forgotten_at > now);
+    let (mailed, next_at) = known.map_or((0, 0), |Model { mailed, next_at, .. }| (mailed, next_at));
+    let Bucket { next_at, full_at } = after_one_more(next_at, per_hour, now).ok_or(Error::TooManyCodes)?;
     let row = ActiveModel {
         email: Set(email.to_owned()),
-        mailed: Set(mailed),
-        next_at: Set(now.saturating_add_unsigned(pause.as_secs())),
-        forgotten_at: Set(now.saturating_add_unsigned(QUIET.as_secs())),
+        mailed: Set(mailed.saturating_add(1)),
+        next_at: Set(next_at),
+        forgotten_at: Set(full_at),
     };
     Entity::update(row).exec(database).await.map_err(Error::Store)?;
-    Ok(pause.max(LIFETIME))
+    Ok(())
 }
 
 /// Resets the count of mails to `email` after its owner has signed in.
@@ -76,24 +63,48 @@ pub(super) async fn throw_away_forgotten(database: &impl ConnectionTrait, now: i
     Ok(())
 }
 
-/// Returns the pause after `mailed` mails.
-fn after(mailed: i32) -> Duration {
-    let Ok(beyond) = u32::try_from(mailed.saturating_sub(FREE)) else { return Duration::ZERO };
-    match beyond.checked_sub(1) {
-        None => Duration::ZERO,
-        // Six doublings exceed the longest pause.
-        Some(doublings) => (FIRST * 2_u32.pow(doublings.min(6))).min(LONGEST),
+/// What is left for an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bucket {
+    /// The earliest time of the next code.
+    next_at: i64,
+    /// When the whole number is available again.
+    full_at: i64,
+}
+
+/// A token bucket in one number (the generic cell rate algorithm). `None` before `next_at`.
+fn after_one_more(next_at: i64, per_hour: u32, now: i64) -> Option<Bucket> {
+    if now < next_at {
+        return None;
     }
+    let per_hour = i64::from(per_hour.max(1));
+    let part = HOUR.saturating_div(per_hour);
+    let others = part.saturating_mul(per_hour.saturating_sub(1));
+    let full_at = next_at.saturating_add(others).max(now).saturating_add(part);
+    Some(Bucket { next_at: full_at.saturating_sub(others), full_at })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// How many of `requests`, which are times, are granted.
+    fn granted(requests: impl Iterator<Item = i64>) -> usize {
+        let mut next_at = 0;
+        requests
+            .filter(|now| {
+                let bucket = after_one_more(next_at, 30, *now);
+                next_at = bucket.map_or(next_at, |bucket| bucket.next_at);
+                bucket.is_some()
+            })
+            .count()
+    }
+
     #[test]
-    fn pauses_begin_after_the_free_mails_double_and_have_an_end() {
-        let pauses: Vec<u64> = (FREE..FREE + 8).map(|mailed| after(mailed).as_secs()).collect();
-        assert_eq!(pauses, [0, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
-        assert_eq!((after(0), after(i32::MAX)), (Duration::ZERO, LONGEST));
+    fn an_hours_codes_at_once_and_then_one_in_each_part_of_the_hour() {
+        let start = 1_000_000;
+        assert_eq!(granted((0..100).map(|_| start)), 30);
+        assert_eq!(granted((0..86_400).map(|second| start + second)), 30 + 86_400 / 120 - 1);
+        assert_eq!(granted((0..1_000).map(|code| start + 121 * code)), 1_000, "one in 121 s for days");
     }
 }

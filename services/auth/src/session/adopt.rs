@@ -44,7 +44,7 @@ impl Sessions {
         let now = self.clock.now();
         let transaction = self.database.begin().await.map_err(Error::Store)?;
         let mut person = Person::lock(&transaction, holder.subject).await?;
-        person.use_refresh(&transaction, now).await?;
+        person.use_refresh(&transaction, self.bounds.refresh_burst, now).await?;
         let row = find(&transaction, old.session).await?;
         if row.as_ref().is_some_and(|row| self.is_too_old(row, now)) {
             self.end_family(&transaction, &mut person, row.as_ref().map_or(old.session.0, family), now)

@@ -2,7 +2,7 @@
 //!
 //! Every authorizer remembers each ended session until its access token is no longer valid anywhere, four
 //! hours. Two limits keep the share of one person small: how often sessions are refreshed, and how many
-//! sessions are alive. Both are kept in the database, so that replicas share them and a restart forgets
+//! sessions are alive ([`Bounds`](crate::settings::Bounds)). Both are kept in the database, so that replicas share them and a restart forgets
 //! nothing.
 
 mod entity;
@@ -19,18 +19,10 @@ use entity::{ActiveModel, Column, Entity, Model};
 use super::seconds;
 use crate::error::Error;
 
-/// How many refreshes a person can do at once: twenty devices that wake up together and do three each, as a
-/// client does that refreshes on every page load.
-pub const REFRESH_BURST: u32 = 60;
-
 /// How long it takes until one more refresh is possible. An honest device refreshes once in four hours.
 /// Thirty seconds leave room for two hundred devices, and limit the entries of one person in the list of
 /// ended sessions to about 540 in that time.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
-
-/// How many sessions of one person can be alive: a few devices, and the private windows that were closed
-/// without signing out, which stay for seven days. One more ends the oldest.
-pub const MAX_ALIVE: usize = 50;
 
 /// A person whose row is locked until the end of the transaction. Other changes of their sessions wait.
 pub(super) struct Person(Model);
@@ -57,26 +49,28 @@ impl Person {
         Ok(Self(row.unwrap_or(unknown)))
     }
 
-    /// Returns an error unless `subject` can refresh at `now`. Uses nothing up.
+    /// Returns an error unless `subject`, who can do `burst` refreshes at once, can refresh at `now`. Uses nothing up.
     pub(super) async fn check_refresh(
         database: &impl ConnectionTrait,
         subject: SubjectId,
+        burst: u32,
         now: UnixTime,
     ) -> Result<(), Error> {
         let row = Entity::find_by_id(subject.0).one(database).await.map_err(Error::Store)?;
-        paid_after_one_more(row.map_or(0, |row| row.refreshes_paid_until), now).map(|_| ())
+        paid_after_one_more(row.map_or(0, |row| row.refreshes_paid_until), burst, now).map(|_| ())
     }
 
-    /// Uses up one refresh.
+    /// Uses up one refresh of `burst`.
     ///
     /// # Errors
     /// [`Error::TooManyRefreshes`] when the burst is used up, [`Error::Store`].
     pub(super) async fn use_refresh(
         &mut self,
         database: &impl ConnectionTrait,
+        burst: u32,
         now: UnixTime,
     ) -> Result<(), Error> {
-        self.0.refreshes_paid_until = paid_after_one_more(self.0.refreshes_paid_until, now)?;
+        self.0.refreshes_paid_until = paid_after_one_more(self.0.refreshes_paid_until, burst, now)?;
         let row =
             ActiveModel { refreshes_paid_until: Set(self.0.refreshes_paid_until), ..Default::default() };
         self.update(database, row).await
@@ -136,11 +130,11 @@ pub(super) async fn forget_idle(database: &impl ConnectionTrait, now: UnixTime) 
 
 /// A token bucket in one number (the generic cell rate algorithm): returns until when the refreshes are paid
 /// for after one more.
-fn paid_after_one_more(paid_until: i64, now: UnixTime) -> Result<i64, Error> {
+fn paid_after_one_more(paid_until: i64, burst: u32, now: UnixTime) -> Result<i64, Error> {
     let now = seconds(now);
     let interval = i64::try_from(REFRESH_INTERVAL.as_secs()).unwrap_or(i64::MAX);
     let next = paid_until.max(now).saturating_add(interval);
-    let latest = now.saturating_add(interval.saturating_mul(i64::from(REFRESH_BURST)));
+    let latest = now.saturating_add(interval.saturating_mul(i64::from(burst)));
     if next <= latest {
         return Ok(next);
     }
@@ -152,22 +146,24 @@ fn paid_after_one_more(paid_until: i64, now: UnixTime) -> Result<i64, Error> {
 mod tests {
     use super::*;
 
+    const BURST: u32 = 60;
+
     #[test]
     fn a_burst_and_then_one_in_each_interval() {
         let now = UnixTime::from_seconds(1_000);
         let mut paid = 0;
-        for _ in 0..REFRESH_BURST {
-            paid = paid_after_one_more(paid, now).unwrap();
+        for _ in 0..BURST {
+            paid = paid_after_one_more(paid, BURST, now).unwrap();
         }
         let later = |seconds| now.plus(Duration::from_secs(seconds));
-        let Err(Error::TooManyRefreshes { wait }) = paid_after_one_more(paid, later(20)) else {
+        let Err(Error::TooManyRefreshes { wait }) = paid_after_one_more(paid, BURST, later(20)) else {
             panic!("one more than the burst");
         };
         assert_eq!(wait, Duration::from_secs(10));
-        let paid = paid_after_one_more(paid, later(30)).unwrap();
-        assert!(paid_after_one_more(paid, later(59)).is_err());
-        assert!(paid_after_one_more(paid, later(60)).is_ok());
+        let paid = paid_after_one_more(paid, BURST, later(30)).unwrap();
+        assert!(paid_after_one_more(paid, BURST, later(59)).is_err());
+        assert!(paid_after_one_more(paid, BURST, later(60)).is_ok());
         // A clock that was set back locks a person out for at most the length of the burst.
-        assert!(paid_after_one_more(i64::MAX, now).is_err());
+        assert!(paid_after_one_more(i64::MAX, BURST, now).is_err());
     }
 }

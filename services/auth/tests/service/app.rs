@@ -120,6 +120,7 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         surface: Surface::Later,
         cookies: Surface::Later,
         session_max_age: std::time::Duration::from_secs(30 * 86_400),
+        bounds: auth::settings::Bounds::default(),
         mail: None,
         passkeys: RelyingParty::of("dev-domain.test"),
         home,

@@ -1,5 +1,6 @@
 //! Login codes: `POST /auth/code` and `POST /auth/token`.
 
+use auth::settings::{Bounds, Settings};
 use serde_json::json;
 
 use crate::app::{Answer, DEMO, TestApp};
@@ -167,7 +168,7 @@ async fn signing_in_uses_up_the_matching_code_alone_on_postgresql() {
 }
 
 /// Requests codes as often as allowed for `hours`, and returns how many mails were written.
-async fn mails_within(app: &TestApp, hours: u64) -> usize {
+async fn mails_within(app: &TestApp, hours: u64) -> u64 {
     let mut mailed = 0;
     for _ in 0..hours * 60 {
         for _ in 0..3 {
@@ -181,22 +182,26 @@ async fn mails_within(app: &TestApp, hours: u64) -> usize {
     mailed
 }
 
+/// The numbers of docs/sessions.md.
 async fn a_stranger_cannot_mail_without_end_nor_lock_the_owner_out(mut app: TestApp) {
-    let mailed = mails_within(&app, 3).await;
-    assert!((10..=18).contains(&mailed), "{mailed} mails in three hours");
+    let first = mails_within(&app, 1).await;
+    assert!((55..=60).contains(&first), "{first} mails in the first hour");
+    let second = mails_within(&app, 1).await;
+    assert!((29..=30).contains(&second), "{second} mails in another hour");
     app.restart().await;
-    // At any time either a new code can be requested, or the newest mail is valid.
-    for minutes in [0, 7, 29, 31, 60, 61] {
-        app.clock.advance_seconds(minutes * 60);
-        let asked = app.request_code(DEMO_EMAIL).await.status;
-        assert!([201, 429].contains(&asked));
-        let before = app.mail(DEMO_EMAIL).len();
-        if minutes == 61 {
-            assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201);
-        }
-        assert_eq!(app.mail(DEMO_EMAIL).len(), before);
+    while app.request_code(DEMO_EMAIL).await.status == 201 {}
+    // While the next code is refused, the newest mail signs in: from its first second to its last.
+    app.clock.advance_seconds(119);
+    let wrong = Answer::text(404, "Invalid authcode");
+    match app.request_code(DEMO_EMAIL).await.status {
+        429 => assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201),
+        status => assert_eq!(status, 201),
     }
-    // The owner has signed in, so the pauses start again.
+    assert_eq!(app.login_with("bot@example.com", &app.last_code(DEMO_EMAIL)).await, wrong);
+    // The owner has signed in, so the count starts again.
+    app.clock.advance_seconds(120);
+    let _ = app.request_code(DEMO_EMAIL).await;
+    assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201);
     for _ in 0..5 {
         assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201);
     }
@@ -204,27 +209,41 @@ async fn a_stranger_cannot_mail_without_end_nor_lock_the_owner_out(mut app: Test
 }
 
 #[tokio::test]
-async fn pauses_grow_and_the_newest_mail_signs_in_on_sqlite() {
+async fn mails_are_bounded_and_the_newest_signs_in_on_sqlite() {
     a_stranger_cannot_mail_without_end_nor_lock_the_owner_out(TestApp::new().await).await;
 }
 
 #[tokio::test]
-async fn pauses_grow_and_the_newest_mail_signs_in_on_postgresql() {
+async fn mails_are_bounded_and_the_newest_signs_in_on_postgresql() {
     let postgres = kit::testing::PrivatePostgres::start();
     a_stranger_cannot_mail_without_end_nor_lock_the_owner_out(TestApp::on(Some(postgres.url())).await).await;
 }
 
+/// A client that requests a code whenever the last one has expired is never refused, and every code lives equally long.
 #[tokio::test]
-async fn in_a_pause_the_newest_code_is_good_to_its_last_second() {
+async fn one_code_after_another_is_never_refused_and_every_one_lives_for_two_minutes() {
     let app = TestApp::new().await;
-    while mails_within(&app, 1).await > 1 {}
-    // The pause has its full length now: an hour after each mail.
-    while app.request_code(DEMO_EMAIL).await.status != 201 {
-        app.clock.advance_seconds(30);
+    for code in 0..60 {
+        assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201, "code {code}");
+        app.clock.advance_seconds(121);
+        let late = app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await;
+        assert_eq!(late, Answer::text(404, "Invalid authcode"), "code {code} lived for more than 120 s");
     }
-    app.clock.advance_seconds(3_599);
+}
+
+#[tokio::test]
+async fn the_number_of_codes_in_an_hour_is_a_setting() {
+    let bounds = Bounds { codes_per_hour: 6, ..Bounds::default() };
+    let app = TestApp::with(|settings| Settings { bounds, ..settings }).await;
+    for _ in 0..5 {
+        assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201);
+    }
+    app.clock.advance_seconds(120);
+    assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201);
     assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(429, "Too many created authcode"));
-    assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201);
+    app.clock.advance_seconds(480);
+    assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201, "one in ten minutes");
+    assert_eq!(app.request_code(DEMO_EMAIL).await.status, 429);
 }
 
 #[tokio::test]

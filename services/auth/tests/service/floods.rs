@@ -2,7 +2,8 @@
 //! authorizer keeps.
 
 use auth::revocation::Revocations;
-use auth::session::{MAX_ALIVE, MAX_LISTED, REFRESH_BURST, REFRESH_INTERVAL};
+use auth::session::{MAX_LISTED, REFRESH_INTERVAL};
+use auth::settings::{Bounds, Settings};
 use auth::token::Genuine;
 use clock::{Clock as _, UnixTime};
 use harness::Redis;
@@ -13,6 +14,10 @@ use crate::app::{Answer, Pair, TestApp};
 
 const DEMO_EMAIL: &str = "demo@example.com";
 const BOT_EMAIL: &str = "bot@example.com";
+
+/// The usual bounds.
+const REFRESH_BURST: u32 = 60;
+const MAX_ALIVE: u32 = 50;
 
 fn issued(pair: &Pair) -> Issued {
     let id = |name: &str| pair.claim(name).as_str().unwrap().to_owned();
@@ -56,6 +61,25 @@ async fn refreshes_are_bounded_on_both_databases() {
     a_burst_of_refreshes_and_then_one_in_each_interval(TestApp::new().await).await;
     let postgres = PrivatePostgres::start();
     a_burst_of_refreshes_and_then_one_in_each_interval(TestApp::on(Some(postgres.url())).await).await;
+}
+
+#[tokio::test]
+async fn the_bounds_of_a_person_are_settings() {
+    let bounds = Bounds { refresh_burst: 2, sessions: 3, ..Bounds::default() };
+    let app = TestApp::with(|settings| Settings { bounds, ..settings }).await;
+    let first = app.login(DEMO_EMAIL).await;
+    let mut pair = first.clone();
+    for _ in 0..2 {
+        pair = app.refresh(&pair).await.pair();
+    }
+    assert_eq!(app.refresh(&pair).await, Answer::text(429, "Too many refreshed token"));
+    for _ in 0..2 {
+        app.clock.advance_seconds(1);
+        app.login(DEMO_EMAIL).await;
+    }
+    assert_eq!(app.check(&pair, "").await.status, 200, "three sessions");
+    app.login(DEMO_EMAIL).await;
+    assert_eq!(app.check(&pair, "").await.status, 401, "the oldest made room for the fourth");
 }
 
 #[tokio::test]

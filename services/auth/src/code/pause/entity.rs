@@ -11,11 +11,12 @@ pub struct Model {
     /// The address, byte for byte.
     #[sea_orm(primary_key, auto_increment = false)]
     pub email: String,
-    /// How many codes were mailed since the last sign-in or the last quiet period.
+    /// How many codes were mailed since the last sign-in, or since the whole number was available. A service of the version
+    /// before, which can run beside this one during an update, counts its pauses by it.
     pub mailed: i32,
     /// The earliest time of the next code.
     pub next_at: i64,
-    /// After this time the row no longer matters.
+    /// After this time the whole number is available again, and the row no longer matters.
     pub forgotten_at: i64,
 }
 
