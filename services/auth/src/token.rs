@@ -1,6 +1,8 @@
 //! The two tokens of a session: JWTs (RFC 7519) signed ES256 with one key. They differ in `typ` and `aud`, so
 //! that neither is accepted as the other.
 
+mod keys;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,12 +12,14 @@ use clock::{Clock, UnixTime};
 use identity::Role;
 use identity::assertion::key_id;
 use identity::keyset::{self, KeyFileError};
-use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, Validation};
 use kit::{SessionId, SubjectId, TenantId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use keys::PublicKeys;
 
 use crate::legacy::session_key::SessionKey;
 
@@ -142,8 +146,7 @@ pub struct SigningFailed(#[from] jsonwebtoken::errors::Error);
 pub struct Tokens {
     key: EncodingKey,
     key_id: String,
-    /// The keys by `kid`, including those that no longer sign, so that a key rotation signs no one out.
-    public: Vec<(String, DecodingKey)>,
+    public: PublicKeys,
     validation: Validation,
     issuer: String,
     audience: String,
@@ -161,7 +164,7 @@ impl fmt::Debug for Tokens {
 
 impl Tokens {
     /// Signs with the key in `private` (PKCS #8 PEM, P-256) and verifies with the keys in `public` (a JWK
-    /// set).
+    /// set), which are read again when the file changes.
     ///
     /// # Errors
     /// [`KeyFileError`], also when `public` lacks the signing key: then the edge would refuse every token.
@@ -178,20 +181,14 @@ impl Tokens {
         let jwk = Jwk::from_encoding_key(&key, Algorithm::ES256)
             .map_err(|e| unusable(format!("its public half cannot be derived ({e})")))?;
         let key_id = key_id(&jwk).map_err(unusable)?;
-        let keys = public_keys(public)?;
-        if !keys.iter().any(|(id, _)| *id == key_id) {
-            return Err(KeyFileError::Unusable {
-                path: public.to_owned(),
-                what: format!("it lacks the key {key_id:?} that {} signs with", private.display()),
-            });
-        }
+        let public = PublicKeys::open(public, &key_id, private)?;
         let mut validation = Validation::new(Algorithm::ES256);
         // Type, issuer, audience and time are checked in `open`, against the clock argument.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         let (issuer, audience) = (issuer.to_owned(), audience.to_owned());
-        Ok(Self { key, key_id, public: keys, validation, issuer, audience, clock })
+        Ok(Self { key, key_id, public, validation, issuer, audience, clock })
     }
 
     /// Creates the tokens of a new session for `holder`.
@@ -272,7 +269,8 @@ impl Tokens {
             return None;
         }
         let kid = header.kid?;
-        let (_, key) = self.public.iter().find(|(id, _)| *id == kid)?;
+        let keys = self.public.current();
+        let (_, key) = keys.iter().find(|(id, _)| *id == kid)?;
         jsonwebtoken::decode::<C>(token, key, &self.validation).ok().map(|token| token.claims)
     }
 
@@ -296,18 +294,4 @@ fn genuine(
 ) -> Genuine {
     let (issued, expires) = (UnixTime::from_seconds(iat), UnixTime::from_seconds(exp));
     Genuine { session, subject, tenant, id, issued, expires }
-}
-
-fn public_keys(path: &Path) -> Result<Vec<(String, DecodingKey)>, KeyFileError> {
-    let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
-    let mut keys = Vec::new();
-    for jwk in keyset::read_public(path)? {
-        let id = jwk.common.key_id.clone().unwrap_or_default();
-        if jwk.common.key_algorithm != Some(KeyAlgorithm::ES256) {
-            return Err(unusable(format!("key {id:?} is not an ES256 key")));
-        }
-        let key = DecodingKey::from_jwk(&jwk).map_err(|e| unusable(format!("key {id:?}: {e}")))?;
-        keys.push((id, key));
-    }
-    Ok(keys)
 }

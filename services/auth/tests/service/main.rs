@@ -19,6 +19,7 @@ mod mail_tls;
 mod passkeys;
 mod passkeys_refused;
 mod process;
+mod rotation;
 mod service_tokens;
 mod sessions;
 mod shared_codes;
