@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from legacy import fixtures
 from legacy.exchange import BadRequest
 
-MAX_TOKENS = 64
+MAX_WORDS = 64
 MAX_DEPTH = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?")
@@ -30,7 +30,8 @@ def words(text: str) -> list[str]:
 def parsed(text: str) -> tuple:
     """Returns the expression: ("word", text, prefix), ("all", parts), ("any", parts) or ("not", part)."""
     tokens = text.replace("(", " ( ").replace(")", " ) ").split()
-    if len(tokens) > MAX_TOKENS:
+    # One token can have many words: `a.b.c` has three.
+    if sum(max(1, len(words(token))) for token in tokens) > MAX_WORDS:
         raise InvalidSearch
     last = max((place for place, token in enumerate(tokens) if token != ")"), default=None)
     expression, place = _any(tokens, 0, last, 0)

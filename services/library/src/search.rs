@@ -1,12 +1,16 @@
-//! Search expressions: words, `AND`, `OR`, `NOT` and parentheses. The last word is a prefix.
+//! What people search for: expressions, and the beginnings of words.
+//!
+//! Expressions have words, `AND`, `OR`, `NOT` and parentheses. The last word is a prefix.
 //!
 //! Words beside each other all count (`AND`). `AND` binds closer than `OR`, `NOT` closer than both. Operators are
 //! in upper case; `and` is a word.
 
 use crate::book::words;
 
-/// The most words and operators of an expression. Each word is a look-up in the index.
-const MAX_TOKENS: usize = 64;
+/// The most words, operators and parentheses of a search. Each word is a look-up in the index and a term of the
+/// statement: SQLite takes expressions of a thousand terms, PostgreSQL 65,535 values, and the builder of statements
+/// calls itself once for each term.
+const MAX_WORDS: usize = 64;
 
 /// The deepest nesting of parentheses and `NOT`.
 const MAX_DEPTH: usize = 16;
@@ -47,7 +51,7 @@ impl Expression {
         Self::read(text, true)
     }
 
-    /// Reads an expression whose last word is a whole word, too.
+    /// Reads an expression whose last word is a whole word too.
     ///
     /// # Errors
     /// As [`parse`](Self::parse).
@@ -57,8 +61,9 @@ impl Expression {
 
     fn read(text: &str, has_prefix: bool) -> Result<Self, Invalid> {
         let spaced = text.replace('(', " ( ").replace(')', " ) ");
-        let tokens: Vec<&str> = spaced.split_whitespace().take(MAX_TOKENS + 1).collect();
-        if tokens.len() > MAX_TOKENS {
+        let tokens: Vec<&str> = spaced.split_whitespace().take(MAX_WORDS + 1).collect();
+        // One token can have many words: `a.b.c` has three.
+        if tokens.iter().map(|token| words(token).count().max(1)).sum::<usize>() > MAX_WORDS {
             return Err(Invalid);
         }
         let last = tokens.iter().rposition(|token| has_prefix && *token != ")");
@@ -75,6 +80,24 @@ impl Expression {
             Self::Not(_) => Vec::new(),
         }
     }
+
+    /// Returns the number of words, also of those below `NOT`.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Word(_) => 1,
+            Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::count).sum(),
+            Self::Not(part) => part.count(),
+        }
+    }
+}
+
+/// Returns the beginnings of words that `text` has. There can be none.
+///
+/// # Errors
+/// [`Invalid`], if there are too many.
+pub fn beginnings(text: &str) -> Result<Vec<String>, Invalid> {
+    let found: Vec<String> = words(text).take(MAX_WORDS + 1).collect();
+    if found.len() > MAX_WORDS { Err(Invalid) } else { Ok(found) }
 }
 
 struct Reader<'a> {
@@ -191,11 +214,24 @@ mod tests {
     #[test]
     fn everything_else_is_invalid() {
         let deep = format!("{}a{}", "(".repeat(20), ")".repeat(20));
-        let long = "a ".repeat(65);
-        for text in
-            ["", " ", "(", ")", "a )", "(a", "()", "AND a", "a OR", "a AND OR b", "NOT", "!!!", &deep, &long]
+        for text in ["", " ", "(", ")", "a )", "(a", "()", "AND a", "a OR", "a AND OR b", "NOT", "!!!", &deep]
         {
             assert_eq!(Expression::parse(text), Err(Invalid), "{text}");
         }
+    }
+
+    #[test]
+    fn sixty_four_words_are_enough_however_they_are_joined() {
+        // Each of these counts so many times.
+        for (part, count) in [("a ", 1), ("a.", 1), ("a+", 1), ("a-b ", 2), ("a AND ", 2), ("(a)", 3)] {
+            let most = MAX_WORDS / count;
+            let (fits, long) = (format!("{}a", part.repeat(most - 1)), format!("{}a", part.repeat(most + 1)));
+            assert!(Expression::parse(&fits).is_ok(), "{fits}");
+            assert_eq!(Expression::parse(&long), Err(Invalid), "{long}");
+            assert_eq!(Expression::parse_whole(&long), Err(Invalid), "{long}");
+        }
+        assert_eq!(beginnings(&"a+".repeat(MAX_WORDS)).map(|all| all.len()), Ok(MAX_WORDS));
+        assert_eq!(beginnings(&"a+".repeat(MAX_WORDS + 1)), Err(Invalid));
+        assert_eq!(beginnings(" + "), Ok(Vec::new()));
     }
 }

@@ -1,7 +1,7 @@
 //! Finding books and tags by words, with each database's own full text.
 //!
-//! Both index the same words ([`words`]): PostgreSQL in `book_tsvector` of the legacy backend, SQLite in an FTS5
-//! table. The databases look up single words; [`Expression`] becomes the same SQL around them on both.
+//! Both index the same words ([`words`](crate::book::words)): PostgreSQL in `book_tsvector` of the legacy backend,
+//! SQLite in an FTS5 table. The databases look up single words; [`Expression`] becomes the same SQL around them on both.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use sea_orm::{
 
 use super::entity::{Column, Entity};
 use super::{Books, Filter, Page, Sort, ordered, tags};
-use crate::book::{Book, Tag, words};
+use crate::book::{Book, Tag};
 use crate::error::Error;
 use crate::search::{Expression, Word};
 
@@ -118,7 +118,7 @@ impl Books {
     /// [`Error::Store`].
     pub async fn tags(
         &self,
-        beginnings: &str,
+        beginnings: &[String],
         expression: Option<&Expression>,
         page: Page,
     ) -> Result<Vec<Tag>, Error> {
@@ -136,7 +136,7 @@ impl Books {
         let spaced = SEPARATORS
             .iter()
             .fold(whole, |text, separator| Func::cust("replace").arg(text).arg(*separator).arg(" ").into());
-        for word in words(beginnings) {
+        for word in beginnings {
             query.and_where(spaced.clone().like(format!("% {word}%")));
         }
         if let Some(expression) = expression {
@@ -199,16 +199,28 @@ fn by_bytes(backend: DbBackend, expression: impl Into<SimpleExpr>) -> SimpleExpr
     }
 }
 
+/// The most words of an expression that PostgreSQL may look up together, as joins of one plan. It looks for the best
+/// order of joins, which takes it a millisecond for four words and seconds for sixty-four.
+const MAX_JOINED: usize = 4;
+
+/// Returns the condition that a book matches `expression`.
 pub(super) fn matches(backend: DbBackend, scope: Scope, expression: &Expression) -> Condition {
+    let is_alone = backend == DbBackend::Postgres && expression.count() > MAX_JOINED;
+    matches_part(backend, scope, is_alone, expression)
+}
+
+fn matches_part(backend: DbBackend, scope: Scope, is_alone: bool, expression: &Expression) -> Condition {
+    let part = |part| matches_part(backend, scope, is_alone, part);
     match expression {
-        Expression::Word(word) => Condition::all().add(has(backend, scope, word)),
-        Expression::All(parts) => {
-            parts.iter().fold(Condition::all(), |all, part| all.add(matches(backend, scope, part)))
+        Expression::Word(word) => {
+            let found = has(backend, scope, word);
+            // A subquery below `IS TRUE` is never part of a join: PostgreSQL runs it once and keeps the ids.
+            let found = if is_alone { Expr::cust_with_expr("($1) IS TRUE", found) } else { found };
+            Condition::all().add(found)
         }
-        Expression::Any(parts) => {
-            parts.iter().fold(Condition::any(), |any, part| any.add(matches(backend, scope, part)))
-        }
-        Expression::Not(part) => matches(backend, scope, part).not(),
+        Expression::All(parts) => parts.iter().map(part).fold(Condition::all(), Condition::add),
+        Expression::Any(parts) => parts.iter().map(part).fold(Condition::any(), Condition::add),
+        Expression::Not(inner) => part(inner).not(),
     }
 }
 

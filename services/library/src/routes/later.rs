@@ -18,7 +18,7 @@ use crate::book::Tag;
 use crate::books::{Filter, Renewed, Scope};
 use crate::error::{Error, Refusal, json};
 use crate::people::Dislikes;
-use crate::search::Expression;
+use crate::search::{Expression, beginnings};
 
 /// The content type of answers.
 const JSON: &str = "application/json; charset=utf-8";
@@ -121,8 +121,9 @@ pub(super) async fn search(
     Person(person): Person,
     query: Query,
 ) -> Result<Response, Error> {
-    let expression =
-        Expression::parse(query.value("q").unwrap_or_default()).map_err(|e| invalid(e.to_string()))?;
+    let read =
+        if query.flag("completion")?.unwrap_or(true) { Expression::parse } else { Expression::parse_whole };
+    let expression = read(query.value("q").unwrap_or_default()).map_err(|e| invalid(e.to_string()))?;
     let tags = query.value("filter").filter(|text| !text.trim().is_empty());
     let tags = tags.map(Expression::parse_whole).transpose().map_err(|e| invalid(e.to_string()))?;
     let filter = Filter {
@@ -150,12 +151,11 @@ pub(super) async fn search(
 )]
 pub(super) async fn search_tags(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
     let page = query.page(25)?;
-    let q = query.value("q").unwrap_or_default();
+    let beginnings =
+        beginnings(query.value("q").unwrap_or_default()).map_err(|error| invalid(error.to_string()))?;
     // A query without a word would list every tag.
-    let found = match crate::book::words(q).next() {
-        None => Vec::new(),
-        Some(_) => app.books.tags(q, None, page).await?,
-    };
+    let found =
+        if beginnings.is_empty() { Vec::new() } else { app.books.tags(&beginnings, None, page).await? };
     let found: Vec<NamedTag> = found.into_iter().map(NamedTag::from).collect();
     Ok(json(StatusCode::OK, &found))
 }

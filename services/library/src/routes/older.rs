@@ -15,7 +15,7 @@ use super::view::{self, Older};
 use super::{App, body};
 use crate::books::{Filter, Scope, Sort, Way};
 use crate::error::{Error, json, text, typed};
-use crate::search::Expression;
+use crate::search::{Expression, beginnings};
 
 /// What stays unencoded in the name of a file: what an element of a URL may contain, except for quotes.
 const FILE_NAME: &AsciiSet = &NON_ALPHANUMERIC
@@ -115,7 +115,8 @@ pub(super) async fn complete(State(app): State<App>, _: Person, query: Query) ->
         let end = q.trim_end_matches([')', ' ']);
         let last = end.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or(end);
         let before = end.strip_suffix(last).unwrap_or_default();
-        let tags = app.books.tags(last, Some(&expression), page).await?;
+        let sought = beginnings(last).map_err(|error| invalid(error.to_string()))?;
+        let tags = app.books.tags(&sought, Some(&expression), page).await?;
         let completed = |tag: crate::book::Tag| {
             let keyword = format!("{}-{}", tag.kind, tag.name);
             let completion = Some(format!("{before}{}", keyword.replace(' ', "-")));

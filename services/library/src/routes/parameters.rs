@@ -58,12 +58,14 @@ pub(super) struct Kinds {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Search {
-    /// Words of titles and tags, with `AND`, `OR`, `NOT` and parentheses. The last word is a beginning.
+    /// At most 64 words of titles and tags, `AND`, `OR`, `NOT` and parentheses. The last word is a beginning.
     #[param(example = "sample")]
     q: String,
     /// Words that the tags of the books have, in the same form, but whole.
     #[param(example = "misc-full-color")]
     filter: Option<String>,
+    /// Whether the last word is a beginning. Without it, it is.
+    completion: Option<bool>,
     /// The order.
     #[param(rename = "sort-by", inline)]
     sort_by: Option<Rank>,

@@ -39,7 +39,7 @@ pub(super) async fn book(State(app): State<App>, uri: Uri) -> Result<Response, E
     }
 }
 
-/// Returns the preview of a tag that at least one book has.
+/// Returns the preview of a tag that a book has or had.
 #[utoipa::path(
     get, path = "/open-graph/books/tags/{kind}/{name}", operation_id = "previewTag", tag = "library", security(()),
     params(

@@ -1,6 +1,6 @@
 //! The query string, with refusals worded as by the legacy backend.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::convert::Infallible;
 
 use axum::extract::rejection::PathRejection;
@@ -159,7 +159,9 @@ impl Query {
                 invalid("\"kinds\" must be one of [doujinshi, manga, game-cg, artist-cg, image-set]")
             })
         });
-        kinds.collect()
+        // Each once: a query can repeat them as often as it likes.
+        let kinds: BTreeSet<&'static str> = kinds.collect::<Result<_, Error>>()?;
+        Ok(kinds.into_iter().collect())
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Error> {

@@ -69,6 +69,13 @@ impl Answer {
     }
 }
 
+/// Texts of more words than a search may have, as they stand in a target: words between spaces and words within one token of
+/// an expression, a little too many and as many as a target can have.
+pub(crate) fn long_texts() -> Vec<String> {
+    let long = |part: &str| [65, 1_100, 65_000 / part.len()].map(|times| part.repeat(times));
+    ["a+", "a.", "a%2B", "a-b+"].into_iter().flat_map(long).collect()
+}
+
 pub(crate) fn seed() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("seed/dev.yaml")
 }

@@ -3,7 +3,7 @@
 use identity::Role;
 use kit::generation::Surface;
 
-use crate::app::{Answer, TestApp, on_both};
+use crate::app::{Answer, TestApp, long_texts, on_both};
 
 const NEW: &str =
     r#"{"id":1000,"title":"New","kind":"image-set","tags":[["misc","full color"],["series","x-y z"]]}"#;
@@ -49,6 +49,8 @@ async fn bots_add_release_check_and_renew(app: TestApp) {
     let tag = r#"{"kind":"series","name":"x-y z"}"#;
     assert_eq!(app.get("/books/tags/search?q=x-y").await, Answer::json(200, &format!("[{tag}]")));
     assert_eq!(app.get("/books/tags/series-x-y%20z").await, Answer::json(200, tag));
+    let preview = app.get("/open-graph/books/tags/series/x-y%20z").await;
+    assert_eq!(preview.status, 200, "a tag stays without books, and so does its preview");
     let spaced = Answer::json(200, r#"{"kind":"misc","name":"full color"}"#);
     assert_eq!(app.get("/books/tags/misc-full-color").await, spaced);
     for path in ["/books/tags/misc-none", "/books/tags/misc", "/books/tags/x-%00", "/books/tags/nokind-b"] {
@@ -112,6 +114,60 @@ async fn searches_are_filtered_by_tags_and_lists_have_no_copies(app: TestApp) {
 #[tokio::test]
 async fn searches_are_filtered_by_tags_and_lists_have_no_copies_on_both() {
     on_both(Surface::Later, searches_are_filtered_by_tags_and_lists_have_no_copies).await;
+}
+
+async fn searches_are_bounded(app: TestApp) {
+    for text in long_texts() {
+        for path in [
+            format!("/books/search?q={text}"),
+            format!("/books/search?q={text}&sort-by=id-desc"),
+            format!("/books/search?q=sample&filter={text}"),
+            format!("/books/tags/search?q={text}"),
+        ] {
+            let refused = app.get(&path).await;
+            assert_eq!(refused, Answer::invalid("Invalid search query"), "{} characters", path.len());
+        }
+    }
+    // The longest that is allowed, in every place at once.
+    let most = "sample.".repeat(64);
+    for path in [
+        format!("/books/search?q={most}&filter={}&exclude-dislikes=false", "misc.".repeat(64)),
+        format!("/books/search?q={}sample&sort-by=id-asc", "NOT+".repeat(16)),
+        format!("/books/tags/search?q={}", "m+".repeat(64)),
+        format!("/books?{}", "kinds[]=manga&".repeat(4_000)),
+    ] {
+        let answer = app.get(&path).await;
+        assert_eq!(answer.status, 200, "{}: {answer:?}", &path[..60]);
+    }
+    assert_eq!(app.get(&format!("/books/search?q={most}&per-page=2")).await.ids(), [40, 39]);
+}
+
+#[tokio::test]
+async fn searches_are_bounded_on_both() {
+    on_both(Surface::Later, searches_are_bounded).await;
+}
+
+async fn the_last_word_of_a_search_is_whole_without_completion(app: TestApp) {
+    let all = async |query: &str| app.get(&format!("/books/search?q={query}&per-page=100")).await.ids().len();
+    for (query, count) in [
+        ("samp", 40),
+        ("samp&completion=true", 40),
+        ("samp&completion=false", 0),
+        ("sample&completion=false", 40),
+        ("sample+OR+boo&completion=false", 40),
+        ("boo+OR+sampl&completion=false", 0),
+    ] {
+        assert_eq!(all(query).await, count, "{query}");
+    }
+    for bad in ["", "1", "False", "%00"] {
+        let refused = app.get(&format!("/books/search?q=sample&completion={bad}")).await;
+        assert_eq!(refused, Answer::invalid("\"completion\" must be a boolean"), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_word_of_a_search_is_whole_without_completion_on_both() {
+    on_both(Surface::Later, the_last_word_of_a_search_is_whole_without_completion).await;
 }
 
 #[tokio::test]
