@@ -25,6 +25,7 @@ use crate::search::Expression;
 use entity::{Column, Entity, Model};
 
 pub use finding::Scope;
+pub(crate) use writing::index_anew;
 pub use writing::{NewBook, Put};
 
 /// A part of a list.

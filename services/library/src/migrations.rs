@@ -20,7 +20,12 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(LegacyTables), Box::new(ReleasesAndRenewals), Box::new(events::tables::Outbox)]
+        vec![
+            Box::new(LegacyTables),
+            Box::new(ReleasesAndRenewals),
+            Box::new(events::tables::Outbox),
+            Box::new(WordsAnew),
+        ]
     }
 
     fn migration_table_name() -> DynIden {
@@ -127,6 +132,32 @@ impl MigrationTrait for ReleasesAndRenewals {
             ColumnDef::new("renewed_as").integer().take(),
         ] {
             manager.alter_table(Table::alter().table("books").add_column(column).to_owned()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Indexes the books of a restored dump anew. The legacy backend's words are those of `to_tsvector`, which keeps `1.5`,
+/// `foo/bar` and `-2` as one word each; a search asks for runs of letters and digits ([`crate::book::words`]) and would
+/// not find them.
+///
+/// SQLite has no books of the legacy backend.
+struct WordsAnew;
+
+/// How many books are indexed with one statement. A book with many long tags has 40 KB of words.
+const BOOKS_AT_ONCE: usize = 250;
+
+impl MigrationName for WordsAnew {
+    fn name(&self) -> &'static str {
+        "0004_words_anew"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for WordsAnew {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if manager.get_database_backend() == DbBackend::Postgres {
+            crate::books::index_anew(manager.get_connection(), BOOKS_AT_ONCE).await?;
         }
         Ok(())
     }

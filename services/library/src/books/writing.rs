@@ -3,8 +3,9 @@
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _,
-    QueryFilter as _, SqlErr, Statement, TransactionTrait as _,
+    QueryFilter as _, QueryResult, SqlErr, Statement, TransactionTrait as _,
 };
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::entity::{ActiveModel, Column, Entity};
@@ -135,13 +136,15 @@ impl Books {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`], [`Error::Outbox`].
     pub async fn release(&self, id: i32) -> Result<(), Error> {
-        let book = self.one(id).await?;
-        if book.published_at.is_some() {
-            return Ok(());
-        }
         let row = ActiveModel { published_at: Set(Some(self.now())), ..Default::default() };
         let transaction = self.database.begin().await?;
-        update(&transaction, id, row).await?;
+        // The statement itself looks whether the book is released: the later of two releases at once changes nothing.
+        let unreleased =
+            Entity::update_many().set(row).filter(Column::Id.eq(id)).filter(Column::PublishedAt.is_null());
+        if unreleased.exec(&transaction).await?.rows_affected == 0 {
+            transaction.rollback().await?;
+            return self.one(id).await.map(drop);
+        }
         if self.news.announced == Announced::WhenReleased {
             self.news.appeared(&transaction, id).await?;
         }
@@ -200,30 +203,71 @@ async fn describe(database: &impl ConnectionTrait, id: i32, title: &str, all: &[
 }
 
 /// Replaces the words of a book in the index.
-pub(crate) async fn index(
-    database: &impl ConnectionTrait,
-    id: i32,
-    title: &str,
-    tags: &str,
-) -> Result<(), DbErr> {
-    let joined = |text: &str| words(text).collect::<Vec<_>>().join(" ");
-    let (title, tags) = (joined(title), joined(tags));
-    let backend = database.get_database_backend();
-    let run = async |sql: &str, values: Vec<sea_orm::Value>| {
-        database.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await
-    };
-    if backend == DbBackend::Postgres {
-        // Words by themselves: `to_tsvector` would split some of them again.
-        let sql = "INSERT INTO book_tsvector (id, title_tsv, tag_tsv) \
-                   VALUES ($1, array_to_tsvector(string_to_array($2, ' ')), array_to_tsvector(string_to_array($3, ' '))) \
-                   ON CONFLICT (id) DO UPDATE SET title_tsv = excluded.title_tsv, tag_tsv = excluded.tag_tsv";
-        run(sql, vec![id.into(), title.into(), tags.into()]).await?;
-    } else {
-        run("DELETE FROM book_words WHERE rowid = ?", vec![id.into()]).await?;
-        let sql = "INSERT INTO book_words (rowid, title, tags) VALUES (?, ?, ?)";
-        run(sql, vec![id.into(), title.into(), tags.into()]).await?;
+async fn index(database: &impl ConnectionTrait, id: i32, title: &str, tags: &str) -> Result<(), DbErr> {
+    let row = Indexed::new(id, title, tags);
+    if database.get_database_backend() == DbBackend::Postgres {
+        return index_in_postgres(database, &[row]).await;
     }
+    let Indexed { id, title, tags } = row;
+    let run = async |sql: &str, values: Vec<sea_orm::Value>| {
+        database.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await
+    };
+    run("DELETE FROM book_words WHERE rowid = ?", vec![id.into()]).await?;
+    let sql = "INSERT INTO book_words (rowid, title, tags) VALUES (?, ?, ?)";
+    run(sql, vec![id.into(), title.into(), tags.into()]).await?;
     Ok(())
+}
+
+/// The words of a book, with spaces between them.
+#[derive(Serialize)]
+struct Indexed {
+    id: i32,
+    title: String,
+    tags: String,
+}
+
+impl Indexed {
+    fn new(id: i32, title: &str, tags: &str) -> Self {
+        let joined = |text: &str| words(text).collect::<Vec<_>>().join(" ");
+        Self { id, title: joined(title), tags: joined(tags) }
+    }
+}
+
+async fn index_in_postgres(database: &impl ConnectionTrait, books: &[Indexed]) -> Result<(), DbErr> {
+    // Words by themselves: `to_tsvector` would split some of them again.
+    let sql = "INSERT INTO book_tsvector (id, title_tsv, tag_tsv) \
+               SELECT id, array_to_tsvector(string_to_array(title, ' ')), array_to_tsvector(string_to_array(tags, ' ')) \
+               FROM json_to_recordset(CAST($1 AS json)) AS book (id integer, title text, tags text) \
+               ON CONFLICT (id) DO UPDATE SET title_tsv = excluded.title_tsv, tag_tsv = excluded.tag_tsv";
+    let books = serde_json::to_string(books).map_err(|error| DbErr::Json(error.to_string()))?;
+    database.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, [books.into()])).await?;
+    Ok(())
+}
+
+/// Replaces the words of all books in PostgreSQL's index, `at_once` books with each statement.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn index_anew(database: &impl ConnectionTrait, at_once: usize) -> Result<(), DbErr> {
+    let sql = "SELECT books.id, books.title, \
+                   coalesce(string_agg(CAST(book_tags.kind AS text) || ' ' || book_tags.name, ' '), '') AS tags \
+               FROM books LEFT JOIN book_tag_ref ON book_tag_ref.book_id = books.id \
+                   LEFT JOIN book_tags ON book_tags.id = book_tag_ref.book_tag_id \
+               WHERE books.id > $1 GROUP BY books.id ORDER BY books.id LIMIT $2";
+    let most = i64::try_from(at_once).unwrap_or(i64::MAX);
+    let mut last = i32::MIN;
+    loop {
+        let query = Statement::from_sql_and_values(DbBackend::Postgres, sql, [last.into(), most.into()]);
+        let rows = database.query_all_raw(query).await?;
+        let read = |row: &QueryResult| -> Result<Indexed, DbErr> {
+            let (title, tags): (String, String) = (row.try_get("", "title")?, row.try_get("", "tags")?);
+            Ok(Indexed::new(row.try_get("", "id")?, &title, &tags))
+        };
+        let books = rows.iter().map(read).collect::<Result<Vec<Indexed>, DbErr>>()?;
+        let Some(end) = books.last() else { return Ok(()) };
+        last = end.id;
+        index_in_postgres(database, &books).await?;
+    }
 }
 
 fn taken(error: DbErr) -> Error {
