@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `GET /PATH` | a person | 200, 206, 304, 412, 416 the file, or the best one that begins with this name · 404 |
 //! | `GET /PATH/@` | a person | 200 names: shorter ones first; `?visible-thumbnail=true` adds the cover · 404 |
-//! | `GET /PATH/image_list?madome-2022=true` | a person, with a client of 2022 | 200 names of all pictures · 404 |
+//! | `GET /PATH/image_list` | a person, with an older client | 200 names of all pictures · 404 |
 //! | `PUT /PATH` | a bot | 204, after a form (`multipart/form-data`) with one file of at most 20 MB · 400, 403 |
 //!
 //! Without a session every path is 401, also one that does not exist. For errors see [`crate::error`]. The OpenAPI document has

@@ -138,16 +138,19 @@ fn is_crawlers(name: &str) -> bool {
     matches!(name, "image_list" | "image_list.txt")
 }
 
-/// Returns the directory that a request lists: `PATH/@`, or `PATH/image_list?madome-2022=true` of older clients, to which the
-/// library redirects them. Without that parameter `image_list` is a file like any other.
+/// Returns the directory that a request lists: `PATH/@`, or `PATH/image_list` of older clients, to which the library
+/// redirects them. The list of an older crawler, `PATH/image_list.txt`, is a file unless the query has `madome-2022`.
 fn listing<'r>(path: &'r str, query: &str) -> Option<(&'r str, Names)> {
     let pairs = serde_urlencoded::from_str::<Vec<(String, String)>>(query).unwrap_or_default();
     if let Some(directory) = path.strip_suffix("/@") {
         let has_thumbnail = pairs.iter().any(|(name, value)| name == "visible-thumbnail" && value == "true");
         return Some((directory, if has_thumbnail { Names::WithThumbnail } else { Names::Pages }));
     }
-    let directory = path.strip_suffix("/image_list").or_else(|| path.strip_suffix("/image_list.txt"))?;
-    pairs.iter().any(|(name, _)| name == "madome-2022").then_some((directory, Names::Pictures))
+    let is_of_2022 = || pairs.iter().any(|(name, _)| name == "madome-2022");
+    let directory = path
+        .strip_suffix("/image_list")
+        .or_else(|| path.strip_suffix("/image_list.txt").filter(|_| is_of_2022()))?;
+    Some((directory, Names::Pictures))
 }
 
 async fn list(

@@ -151,15 +151,19 @@ async fn a_listing_is_sorted_by_length_and_hides_what_is_no_page() {
     assert_eq!(app.get("/image/library/8/@").await.status, 404);
     assert_eq!(app.get("/image/library/7/1.png/@").await.status, 404);
     assert_eq!(app.get("/image/library/7/image_list.txt").await.text(), "x");
-    // Clients of 2022 are redirected to a list by another name.
-    for path in
-        ["/v1/image/library/7/image_list", "/image/library/7/image_list", "/image/library/7/image_list.txt"]
-    {
-        let older = app.get(&format!("{path}?madome-2022=true")).await;
+    // Older clients read, or are redirected to, a list by another name.
+    for path in [
+        "/image/library/7/image_list",
+        "/v1/image/library/7/image_list?x",
+        "/v1/image/library/7/image_list?madome-2022=true",
+        "/image/library/7/image_list?madome-2022=true",
+        "/image/library/7/image_list.txt?madome-2022=true",
+    ] {
+        let older = app.get(path).await;
         assert_eq!(older.text(), all.text(), "{path}");
         assert_eq!(older.header("content-type"), Some("application/json"));
     }
-    assert_eq!(app.get("/image/library/7/image_list").await.text(), "x", "a file otherwise");
+    assert_eq!(app.get("/image/library/8/image_list").await.status, 404);
     assert_eq!(app.get("/image/library/8/image_list?madome-2022=true").await.status, 404);
     assert_eq!(app.get("/image_list?madome-2022=true").await.status, 404);
     assert_eq!(app.get("/image/../image_list?madome-2022=true").await.status, 403);
