@@ -15,6 +15,7 @@ mod claim;
 mod dead;
 mod house;
 mod tenant;
+pub mod metrics;
 mod unfinished;
 mod worker;
 

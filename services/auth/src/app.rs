@@ -9,7 +9,7 @@ use http::HeaderValue;
 use http::header::SET_COOKIE;
 use kit::caller::EXPIRES;
 use kit::generation::Surface;
-use kit::{Gate, answer};
+use kit::{Gate, Metrics, answer};
 
 use crate::code::Codes;
 use crate::cookie::CookieLines;
@@ -40,6 +40,7 @@ pub struct App {
     pub(crate) service_tokens: Option<ServiceTokens>,
     pub(crate) legacy: Option<LegacySessions>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
 }
 
 impl App {

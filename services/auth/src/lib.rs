@@ -43,6 +43,7 @@ use std::time::Duration;
 
 use clock::{Clock, SystemClock};
 use identity::assertion::Verifier;
+use kit::Metrics;
 use kit::caller::{Gate, Words};
 use kit::peer::Peer;
 use kit::startup::{HeaderCase, Service, StartError};
@@ -111,6 +112,8 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
     let people = People::new(&peer);
     let database = kit::store::open(settings.database_url.as_deref(), &home.database(ABOUT.name)).await?;
     migrations::run(&database).await?;
+    let metrics = Metrics::new(ABOUT.name)?;
+    metrics.show_database(&database)?;
     let file = home.path().join("sessions").join("revoked.jsonl");
     let revocations = Revocations::open_at(settings.redis_url.as_deref(), &file).await.map_err(|e| {
         StartError::File(match settings.redis_url {
@@ -178,6 +181,7 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
         form: settings.sessions,
         root_domain: settings.root_domain.clone(),
         gate: Gate::new(verifier, clock, WORDS),
+        metrics,
     })
 }
 

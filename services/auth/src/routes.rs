@@ -47,7 +47,7 @@ pub fn documents() -> Documents {
 /// Builds the routes with their layers, ready to be served.
 pub fn router(app: App) -> Router {
     let words = app.gate.words();
-    let sessions = app.sessions.clone();
+    let (sessions, metrics) = (app.sessions.clone(), app.metrics.clone());
     let issues_service_tokens = app.service_tokens.is_some();
     let mut routes: Router<App> = session::routes().into();
     // The legacy backend has no passkeys, and answers these paths with 404.
@@ -62,7 +62,7 @@ pub fn router(app: App) -> Router {
         let sessions = sessions.clone();
         Box::pin(async move { sessions.reachable().await })
     };
-    kit::surface::surround(routes, words, Arc::new(ready))
+    kit::surface::surround(routes, words, Arc::new(ready), &metrics)
 }
 
 /// Parses a JSON body. The content type is ignored, because the legacy backend ignores it and clients rely on

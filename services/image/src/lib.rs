@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
 use identity::assertion::Verifier;
+use kit::Metrics;
 use kit::caller::{Gate, Words};
 use kit::startup::{HeaderCase, Service, StartError};
 
@@ -77,5 +78,5 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
             Pictures::Stub(stub)
         }
     };
-    Ok(routes::router(pictures, gate))
+    Ok(routes::router(pictures, gate, &Metrics::new(ABOUT.name)?))
 }

@@ -27,7 +27,7 @@ use axum::routing::any;
 use http::Method;
 use http::header::ALLOW;
 use kit::openapi::Documents;
-use kit::{Gate, Person};
+use kit::{Gate, Metrics, Person};
 use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::server::{ServerBuilder, ServerVariableBuilder};
@@ -89,7 +89,7 @@ pub fn documents() -> Documents {
 }
 
 /// Builds the routes with their layers, ready to be served.
-pub fn router(pictures: Pictures, gate: Gate) -> Router {
+pub fn router(pictures: Pictures, gate: Gate, metrics: &Metrics) -> Router {
     let probed = pictures.clone();
     let app = App { pictures, gate: gate.clone(), uploads: Arc::new(Semaphore::new(upload::MAX_AT_ONCE)) };
     let routes = Router::from(described())
@@ -109,7 +109,7 @@ pub fn router(pictures: Pictures, gate: Gate) -> Router {
             }
         })
     };
-    kit::surface::surround_open_within(routes, Arc::new(ready), upload::TIMEOUT)
+    kit::surface::surround_open_within(routes, Arc::new(ready), metrics, upload::TIMEOUT)
 }
 
 async fn answer(State(app): State<App>, request: Request) -> Result<Response, Error> {

@@ -5,6 +5,7 @@
 //! * [`startup`]: from `main` to a served socket and back: bind, ready line, SIGTERM, bounded drain.
 //! * [`telemetry`]: JSON logs, with the request id on each line.
 //! * [`surface`]: the layers around the routes: byte-exact 404s, time and size limits, probes.
+//! * [`metrics`]: what Prometheus reads at `GET /metrics`.
 //! * [`caller`]: the caller, proved by the edge's signature. Plain identity headers are never trusted.
 //! * [`tenant`]: the proved tenant that every query of tenant-owned data takes.
 //! * [`answer`]: answers as the contract defines them, bare text without a content type.
@@ -30,6 +31,7 @@ pub mod generation;
 pub mod grpc;
 pub mod id;
 mod member;
+pub mod metrics;
 pub mod migrating;
 pub mod openapi;
 pub mod peer;
@@ -51,5 +53,6 @@ pub use caller::{
 };
 pub use id::{SessionId, SubjectId, TenantId};
 pub use member::Member;
+pub use metrics::Metrics;
 pub use startup::{Service, StartError};
 pub use tenant::{Reach, VerifiedTenant};

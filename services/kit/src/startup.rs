@@ -101,6 +101,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The metrics cannot be listed: two have one name.
+    #[error("the metrics of the service cannot be listed: {0}")]
+    Metrics(#[from] prometheus::Error),
     /// Another process listens on the address.
     #[error(
         "{address} is already in use; stop the program that listens there, or set {variable} to another address \
@@ -133,7 +136,11 @@ impl StartError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Settings(_) | Self::Key(_) | Self::File(_) => 64,
-            Self::Store(_) | Self::PortInUse { .. } | Self::Listen { .. } | Self::Signals(_) => 1,
+            Self::Store(_)
+            | Self::Metrics(_)
+            | Self::PortInUse { .. }
+            | Self::Listen { .. }
+            | Self::Signals(_) => 1,
         }
     }
 }

@@ -17,7 +17,8 @@ async fn service() -> Wire {
     let routes = Router::new()
         .route("/whole", post(async |body: Bytes| body.len().to_string()))
         .route("/nothing", post(async |_: Request| "answered"));
-    Wire::start(kit::surface::surround_open(routes, Arc::new(|| Box::pin(async { true })))).await
+    let metrics = kit::Metrics::new("test").unwrap();
+    Wire::start(kit::surface::surround_open(routes, Arc::new(|| Box::pin(async { true })), &metrics)).await
 }
 
 /// Sends a request with a body of `length` bytes, of which `sent` are sent, and returns the answer's head.

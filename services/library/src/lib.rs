@@ -30,11 +30,12 @@ use std::sync::Arc;
 use clock::{Clock, SystemClock};
 use events::Outbox;
 use events::outbox::Worker;
+use events::outbox::metrics::{Kind, Rows};
+use kit::Metrics;
 use kit::caller::Words;
 use kit::generation::Surface;
 use kit::startup::{HeaderCase, Service, StartError};
 use kit::work::Work;
-use prometheus::Registry;
 
 use crate::books::Books;
 use crate::news::News;
@@ -83,16 +84,21 @@ pub async fn router(
     let news = News { outbox: outbox.clone(), announced: settings.surface.into() };
     let books = Books::new(database.clone(), Arc::clone(&clock), news);
     let peer = settings.base.peer(ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
-    let counts = Registry::new();
-    let metrics = cache::Metrics::new(&counts)
-        .map_err(|error| StartError::File(format!("the counts of the cache cannot be listed: {error}")))?;
-    let people = People::new(&peer, settings.redis.as_ref(), metrics);
+    let metrics = Metrics::new(ABOUT.name)?;
+    metrics.show_database(&database)?;
+    let people = People::new(&peer, settings.redis.as_ref(), cache::Metrics::new(metrics.registry())?);
     if let Some(path) = &settings.seed {
         seed::apply(path, &books).await?;
     }
     let telling = Telling { books: books.clone(), people: people.clone() };
     let teller = Worker::new(database.clone(), &outbox, telling);
+    let news = Kind { shown: "news", stored: telling::KINDS, workers: vec![teller.counts()] };
+    let rows = Rows::new(ABOUT.name, vec![news], database.clone(), Arc::clone(&clock), metrics.registry())?;
+    metrics.read_with("outbox", move || {
+        let rows = rows.clone();
+        async move { rows.read().await }
+    });
     work.run(|stop| teller.run(stop));
     work.run_until_stopped(events::outbox::keep_house(database, clock));
-    Ok(routes::router(books, people, gate, settings.surface, settings.files.into(), counts))
+    Ok(routes::router(books, people, gate, settings.surface, settings.files.into(), &metrics))
 }

@@ -37,8 +37,6 @@
 //!
 //! Services have the same in gRPC ([`grpc`]), except for `PUT /_/books`.
 //!
-//! Prometheus reads `GET /metrics`: the counts of the cache ([`crate::people`]).
-//!
 //! On both surfaces `GET /open-graph/books/{id}` and `GET /open-graph/books/tags/{kind}/{name}` are pages for previews of
 //! links ([`preview`]). Every other path needs a person: 401 comes before 404. For errors see [`crate::error`].
 
@@ -63,12 +61,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
 use http::header::ALLOW;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use kit::caller::Refused;
 use kit::generation::Surface;
 use kit::openapi::Documents;
-use kit::{Gate, Person, PlatformService, SessionExpiry, answer};
-use prometheus::{Registry, TextEncoder};
+use kit::{Gate, Metrics, Person, PlatformService, SessionExpiry};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -85,8 +82,6 @@ struct App {
     gate: Gate,
     /// The address of the file host, without a slash at its end.
     files: Arc<str>,
-    /// What `/metrics` shows.
-    counts: Registry,
 }
 
 impl FromRef<App> for Gate {
@@ -162,10 +157,10 @@ pub fn router(
     gate: Gate,
     surface: Surface,
     files: Arc<str>,
-    counts: Registry,
+    metrics: &Metrics,
 ) -> Router {
     let probed = books.clone();
-    let app = App { books, people, gate: gate.clone(), files, counts };
+    let app = App { books, people, gate: gate.clone(), files };
     let of_services = middleware::from_fn_with_state(gate.clone(), of_the_platform);
     let mut routes = Router::new().fallback(|| async { Error::NoSuchPath });
     match surface {
@@ -189,28 +184,18 @@ pub fn router(
         .fold(previews, |previews, path| previews.route(path, get(preview::other)));
     // Added after the layers, because neither a robot nor a service is a person.
     let routes = routes.merge(previews).merge(Router::from(for_services()).layer(of_services));
-    // For a scraper that reaches the service itself: the edge closes the path.
     let calls = grpc::routes(app.clone());
-    let routes = routes.route("/metrics", get(metrics));
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let books = probed.clone();
         Box::pin(async move { books.reachable().await })
     };
-    let served = kit::surface::surround_open(routes.with_state(app).merge(calls), Arc::new(ready));
+    let served = kit::surface::surround_open(routes.with_state(app).merge(calls), Arc::new(ready), metrics);
     match surface {
         // Around everything, because the router compares paths before its own layers run.
         Surface::Older => {
             Router::new().fallback_service(served).layer(middleware::map_request(path::canonical))
         }
         Surface::Later => served,
-    }
-}
-
-/// Returns the counts of the cache, for Prometheus.
-async fn metrics(State(app): State<App>) -> Response {
-    match TextEncoder::new().encode_to_string(&app.counts.gather()) {
-        Ok(text) => answer::text(StatusCode::OK, text),
-        Err(error) => answer::internal(&error),
     }
 }
 

@@ -10,6 +10,9 @@ use crate::error::Error;
 use crate::news::{APPEARED, Appeared, RENEWED, Renewed};
 use crate::people::People;
 
+/// The kinds of rows that it delivers.
+pub const KINDS: &[&str] = &[APPEARED, RENEWED];
+
 /// Delivers the rows to the users service.
 #[derive(Clone, Debug)]
 pub struct Telling {
@@ -21,7 +24,7 @@ pub struct Telling {
 
 impl Deliver for Telling {
     fn kinds(&self) -> &'static [&'static str] {
-        &[APPEARED, RENEWED]
+        KINDS
     }
 
     async fn deliver(&self, item: &Item) -> Outcome {

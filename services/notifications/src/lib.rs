@@ -77,6 +77,7 @@ pub async fn router(
     migrations::run(&database).await?;
     let queue = Queue::new(database.clone(), Arc::clone(&clock));
     let sending = Sending::new(database.clone(), queue.outbox().clone(), Arc::clone(&clock), providers);
-    let counts = work::start(work, &settings, &queue, &sending, &clock);
-    Ok(routes::router(routes::App::new(database, queue, gate, clock, counts)))
+    let tally = work::start(work, &settings, &queue, &sending, &clock);
+    let metrics = metrics::start(&database, Arc::clone(&clock), tally)?;
+    Ok(routes::router(routes::App::new(database, queue, gate, clock), &metrics))
 }

@@ -20,6 +20,9 @@ pub const PUSH: &str = "push";
 /// The kind of rows that are letters.
 pub const MAIL: &str = "mail";
 
+/// The kinds of messages.
+pub const KINDS: &[&str] = &[PUSH, MAIL];
+
 /// Queues messages. Clones share the outbox.
 #[derive(Clone, Debug)]
 pub struct Queue {

@@ -7,7 +7,6 @@
 //! | `POST /_/notifications/dead/{id}/retry` | 204 it is tried again · 404 the dead letter does not exist |
 //! | `DELETE /_/notifications/dead/{id}` | 204 it is removed · 404 the dead letter does not exist |
 //! | `GET /_/notifications/jobs` | 200 the schedule and what came of it |
-//! | `GET /metrics` | 200 counts for Prometheus, without an identity: the listener is private |
 
 mod view;
 
@@ -18,14 +17,13 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRef, Path, Query, State};
 use axum::response::Response;
-use axum::routing::get;
 use axum::{Json, Router};
 use clock::Clock;
 use events::outbox::{Put, dead, remove, revive};
 use http::StatusCode;
 use kit::body::Body;
 use kit::openapi::{Documents, Failed, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable};
-use kit::{Gate, PlatformService, answer};
+use kit::{Gate, Metrics, PlatformService, answer};
 use sea_orm::{DatabaseConnection, TransactionTrait as _};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,8 +32,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::queue::Queue;
-use crate::work::Tally;
-use crate::{jobs, metrics, sending};
+use crate::{jobs, sending};
 use view::{DeadLetter, Job, Queued};
 
 /// The state that handlers share.
@@ -45,20 +42,13 @@ pub struct App {
     queue: Queue,
     gate: Gate,
     clock: Arc<dyn Clock>,
-    tally: Tally,
 }
 
 impl App {
     /// The state of the routes.
     #[must_use]
-    pub const fn new(
-        database: DatabaseConnection,
-        queue: Queue,
-        gate: Gate,
-        clock: Arc<dyn Clock>,
-        tally: Tally,
-    ) -> Self {
-        Self { database, queue, gate, clock, tally }
+    pub const fn new(database: DatabaseConnection, queue: Queue, gate: Gate, clock: Arc<dyn Clock>) -> Self {
+        Self { database, queue, gate, clock }
     }
 }
 
@@ -86,16 +76,16 @@ pub fn documents() -> Documents {
 }
 
 /// Builds the routes with their layers, ready to be served.
-pub fn router(app: App) -> Router {
+pub fn router(app: App, metrics: &Metrics) -> Router {
     let words = app.gate.words();
     let database = app.database.clone();
-    let routes = Router::from(for_services()).route("/metrics", get(counts)).with_state(app);
+    let routes = Router::from(for_services()).with_state(app);
     // Without a broker this service still takes messages and sends them, so only the database counts.
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let database = database.clone();
         Box::pin(async move { database.ping().await.is_ok() })
     };
-    kit::surface::surround(routes, words, Arc::new(ready))
+    kit::surface::surround(routes, words, Arc::new(ready), metrics)
 }
 
 /// Queues a message. The same key again changes nothing, so a request may be repeated. Each service has its own keys for each
@@ -205,11 +195,4 @@ async fn schedule(_: PlatformService, State(app): State<App>) -> Result<Json<Vec
     let jobs = jobs::status(&app.database).await.map_err(Error::Store)?;
     let now = app.clock.now();
     Ok(Json(jobs.into_iter().map(|status| Job::at(now, status)).collect()))
-}
-
-async fn counts(State(app): State<App>) -> Response {
-    match metrics::text(&app.database, app.clock.as_ref(), &app.tally).await {
-        Ok(text) => answer::text(StatusCode::OK, text),
-        Err(error) => answer::internal(&error),
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clock::Clock;
 use events::Exchange;
 use events::bus::{Bus, Handler, Subscription};
-use events::outbox::{Counts, Worker};
+use events::outbox::{Counts, Deliver as _, Worker};
 use events::relay::Relay;
 use kit::work::Work;
 
@@ -17,8 +17,8 @@ use crate::settings::Settings;
 /// The counts of the workers.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Of those that send messages.
-    pub messages: Vec<Arc<Counts>>,
+    /// Of those that send messages, each with the kinds that it sends.
+    pub messages: Vec<(&'static [&'static str], Arc<Counts>)>,
     /// Of the one that publishes events.
     pub events: Vec<Arc<Counts>>,
 }
@@ -36,8 +36,9 @@ pub fn start(
     let mut tally = Tally::default();
     // Each sends sixteen messages at a time, which is what one process needs; more processes add more.
     for sender in sending.of_each_kind() {
+        let kinds = sender.kinds();
         let worker = Worker::new(database.clone(), queue.outbox(), sender);
-        tally.messages.push(worker.counts());
+        tally.messages.push((kinds, worker.counts()));
         work.run(|stop| worker.run(stop));
     }
     let relay = Worker::new(database.clone(), queue.outbox(), Relay::new(bus.clone()));

@@ -24,6 +24,7 @@ pub use settings::ABOUT;
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
+use kit::Metrics;
 use kit::caller::Words;
 use kit::startup::{HeaderCase, Service, StartError};
 
@@ -59,6 +60,8 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
     let gate = settings.base.gate(ABOUT.name, WORDS, Arc::clone(&clock))?;
     let database = settings.base.open_database(ABOUT.name).await?;
     migrations::run(&database).await?;
+    let metrics = Metrics::new(ABOUT.name)?;
+    metrics.show_database(&database)?;
     let library = Library::new(&settings, Arc::clone(&clock))?;
     let files = Files::open(&settings.root, Arc::clone(&clock)).map_err(|error| {
         StartError::File(format!(
@@ -67,5 +70,5 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
             settings::SYNC_ROOT.name
         ))
     })?;
-    Ok(routes::router(Jobs::new(database, library), files, gate))
+    Ok(routes::router(Jobs::new(database, library), files, gate, &metrics))
 }

@@ -17,7 +17,7 @@ use axum::extract::{DefaultBodyLimit, FromRef, Path, Query, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use kit::openapi::Documents;
-use kit::{Gate, PlatformService};
+use kit::{Gate, Metrics, PlatformService};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::OpenApi;
 use utoipa::{IntoParams, ToSchema};
@@ -65,14 +65,14 @@ pub fn documents() -> Documents {
 }
 
 /// Builds the routes with their layers, ready to be served.
-pub fn router(jobs: Jobs, files: Files, gate: Gate) -> Router {
+pub fn router(jobs: Jobs, files: Files, gate: Gate, metrics: &Metrics) -> Router {
     let (words, probed) = (gate.words(), (jobs.clone(), files.clone()));
     let app = App { jobs, files, readers: Readers::default(), gate };
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let (jobs, files) = probed.clone();
         Box::pin(async move { files.reachable() && jobs.reachable().await })
     };
-    kit::surface::surround(Router::from(described()).with_state(app), words, Arc::new(ready))
+    kit::surface::surround(Router::from(described()).with_state(app), words, Arc::new(ready), metrics)
 }
 
 /// A batch of books.

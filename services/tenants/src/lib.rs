@@ -35,7 +35,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::invalidation::Invalidations;
-use crate::metrics::{Steps, Tally};
+use crate::metrics::{Steps, Workers};
 use crate::offboarding::participants::Participants;
 use crate::offboarding::run::Offboarder;
 use crate::settings::Settings;
@@ -103,7 +103,7 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>, work: &Work) -> Re
     };
     let peer = settings.base.peer(ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
     work.run_until_stopped(events::outbox::keep_house(database.clone(), Arc::clone(&clock)));
-    let tenants = Tenants::new(database.clone(), clock, news);
+    let tenants = Tenants::new(database.clone(), Arc::clone(&clock), news);
     let grpc = grpc::serve(settings.grpc_address, tenants.clone(), work).await?;
     let relay = Worker::new(database.clone(), &events, Relay::new(bus.clone()));
     let events = relay.counts();
@@ -111,14 +111,14 @@ pub async fn start(settings: Settings, clock: Arc<dyn Clock>, work: &Work) -> Re
     let mut pushed = None;
     if let (Some(address), Some(outbox)) = (&settings.redis, &invalidations) {
         let redis = validity::connect_to(address);
-        let pushing = Worker::new(database, outbox, Invalidations::new(redis));
+        let pushing = Worker::new(database.clone(), outbox, Invalidations::new(redis));
         pushed = Some(pushing.counts());
         work.run(|stop| pushing.run(stop));
     }
-    let steps = Steps::new()
-        .map_err(|error| StartError::File(format!("the counts of offboardings cannot be made: {error}")))?;
-    let offboarder = Offboarder::new(tenants.clone(), Participants::new(peer), me, steps.clone());
+    let steps = Steps::new()?;
+    let workers = Workers { events, invalidations: pushed };
+    let metrics = metrics::start(&database, clock, workers, &steps)?;
+    let offboarder = Offboarder::new(tenants.clone(), Participants::new(peer), me, steps);
     work.run(|stop| offboarder.run(stop));
-    let tally = Tally { events, invalidations: pushed, steps };
-    Ok(Running { router: routes::router(tenants, gate, settings.managers.into(), tally), grpc, bus })
+    Ok(Running { router: routes::router(tenants, gate, settings.managers.into(), &metrics), grpc, bus })
 }

@@ -1,30 +1,17 @@
-//! Counts for Prometheus: what leaves the outbox, and how offboardings go.
+//! What this service counts for Prometheus, beside what every service counts ([`kit::metrics`]): what leaves the outbox, and how
+//! offboardings go.
 
 use std::sync::Arc;
 
 use clock::Clock;
-use events::Exchange;
-use events::outbox::{Counts, Unfinished, unfinished};
+use events::outbox::Counts;
+use events::outbox::metrics::{Kind, Rows};
 use events::statement::sql;
-use prometheus::core::Collector;
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
-use sea_orm::{ConnectionTrait, DbErr};
+use kit::Metrics;
+use prometheus::{IntCounterVec, IntGaugeVec, Opts};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr};
 
 use crate::invalidation;
-
-/// The kinds of rows, as they are shown and as the outbox calls them.
-const KINDS: [(&str, &str); 2] = [("event", Exchange::Events.kind()), ("invalidation", invalidation::KIND)];
-
-/// Why there are no metrics.
-#[derive(Debug, thiserror::Error)]
-pub enum NoMetrics {
-    /// The database failed.
-    #[error("the outbox cannot be counted: {0}")]
-    Database(#[from] DbErr),
-    /// The library refused a name or a value.
-    #[error("metrics cannot be written: {0}")]
-    Text(#[from] prometheus::Error),
-}
 
 /// How the steps of offboardings ended in this process.
 #[derive(Clone, Debug)]
@@ -49,62 +36,57 @@ impl Steps {
     }
 }
 
-/// The counts of one process.
+/// The workers that are counted.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub struct Workers {
     /// Of the worker that publishes events.
     pub events: Arc<Counts>,
     /// Of the worker that pushes states to the edge; absent without Redis.
     pub invalidations: Option<Arc<Counts>>,
-    /// Of the worker of offboardings.
-    pub steps: Steps,
 }
 
-/// Returns the counts of this process and the state of the outbox and of offboardings in `database`, at the time of `clock`.
+/// Begins to count.
 ///
 /// # Errors
-/// [`NoMetrics`].
-pub async fn text(
-    database: &impl ConnectionTrait,
-    clock: &dyn Clock,
-    tally: &Tally,
-) -> Result<String, NoMetrics> {
-    let registry = Registry::new();
-    let attempts = Opts::new("tenants_attempts_total", "Deliveries of this process by kind and result");
-    let attempts = IntCounterVec::new(attempts, &["kind", "result"])?;
-    for (kind, counts) in [("event", Some(&tally.events)), ("invalidation", tally.invalidations.as_ref())] {
-        let Some(counts) = counts else { continue };
-        for (result, count) in
-            [("delivered", counts.delivered()), ("failed", counts.failed()), ("dead", counts.dead())]
-        {
-            attempts.with_label_values(&[kind, result]).inc_by(count);
-        }
-    }
-    let rows = Opts::new("tenants_outbox_rows", "Rows of the outbox that wait, or are dead");
-    let rows = IntGaugeVec::new(rows, &["kind", "state"])?;
-    let age =
-        Opts::new("tenants_outbox_oldest_seconds", "The age of the oldest row that waits; 0 when none does");
-    let age = IntGaugeVec::new(age, &["kind"])?;
-    for (kind, stored) in KINDS {
-        let Unfinished { waiting, dead, oldest } = unfinished(database, Some(stored)).await?;
-        rows.with_label_values(&[kind, "waiting"]).set(waiting);
-        rows.with_label_values(&[kind, "dead"]).set(dead);
-        let now = i64::try_from(clock.now().seconds()).unwrap_or(i64::MAX);
-        let seconds = oldest.map_or(0, |since| now.saturating_sub(since.unix_timestamp()).max(0));
-        age.with_label_values(&[kind]).set(seconds);
-    }
-    let offboardings = Opts::new("tenants_offboardings", "Offboardings by phase");
-    let offboardings = IntGaugeVec::new(offboardings, &["phase"])?;
+/// Two metrics have one name.
+pub fn start(
+    database: &DatabaseConnection,
+    clock: Arc<dyn Clock>,
+    workers: Workers,
+    steps: &Steps,
+) -> Result<Metrics, prometheus::Error> {
+    let metrics = Metrics::new(crate::ABOUT.name)?;
+    metrics.show_database(database)?;
+    let kinds = vec![
+        Kind::events(vec![workers.events]),
+        Kind {
+            shown: "invalidation",
+            stored: &[invalidation::KIND],
+            workers: workers.invalidations.into_iter().collect(),
+        },
+    ];
+    let rows = Rows::new(crate::ABOUT.name, kinds, database.clone(), clock, metrics.registry())?;
+    metrics.read_with("outbox", move || {
+        let rows = rows.clone();
+        async move { rows.read().await }
+    });
+    let phases = IntGaugeVec::new(Opts::new("tenants_offboardings", "Offboardings by phase"), &["phase"])?;
+    metrics.registry().register(Box::new(phases.clone()))?;
+    let database = database.clone();
+    metrics.read_with("offboardings", move || {
+        let (database, phases) = (database.clone(), phases.clone());
+        async move { count_phases(&database, &phases).await }
+    });
+    metrics.registry().register(Box::new(steps.0.clone()))?;
+    Ok(metrics)
+}
+
+async fn count_phases(database: &DatabaseConnection, phases: &IntGaugeVec) -> Result<(), DbErr> {
+    phases.reset();
     let count = "SELECT phase, count(*) FROM offboardings GROUP BY phase";
     for row in database.query_all_raw(sql(database, count, [])).await? {
         let phase: String = row.try_get_by_index(0)?;
-        offboardings.with_label_values(&[phase.as_str()]).set(row.try_get_by_index(1)?);
+        phases.with_label_values(&[phase.as_str()]).set(row.try_get_by_index(1)?);
     }
-    let steps = tally.steps.0.clone();
-    let all: [Box<dyn Collector>; 5] =
-        [Box::new(attempts), Box::new(rows), Box::new(age), Box::new(offboardings), Box::new(steps)];
-    for metric in all {
-        registry.register(metric)?;
-    }
-    Ok(TextEncoder::new().encode_to_string(&registry.gather())?)
+    Ok(())
 }

@@ -11,7 +11,7 @@
 //! | `GET /_/tenants/{id}/history` | a service | 200 a page of its changes |
 //!
 //! A manager is a service of the platform that `TENANTS_MANAGERS` lists. A service that acts for one tenant sees that one
-//! alone. Prometheus reads `GET /metrics` ([`crate::metrics`]). For refusals see [`crate::error`] and [`kit::caller`].
+//! alone. For refusals see [`crate::error`] and [`kit::caller`].
 
 mod body;
 mod view;
@@ -21,19 +21,17 @@ use std::sync::Arc;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRef, Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
 use identity::ServiceName;
 use kit::body::Body;
 use kit::openapi::{Documents, Failed, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable};
-use kit::{Gate, PlatformService, Reach, ServiceCaller, TenantId, answer};
+use kit::{Gate, Metrics, PlatformService, Reach, ServiceCaller, TenantId};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::Error;
-use crate::metrics::{self, Tally};
 use crate::standing::Change;
 use crate::tenant::Author;
 use crate::tenants::{Creation, Tenants};
@@ -46,7 +44,6 @@ struct App {
     tenants: Tenants,
     gate: Gate,
     managers: Arc<[ServiceName]>,
-    tally: Tally,
 }
 
 impl FromRef<App> for Gate {
@@ -103,27 +100,15 @@ pub fn documents() -> Documents {
 }
 
 /// Builds the routes with their layers, ready to be served.
-pub fn router(tenants: Tenants, gate: Gate, managers: Arc<[ServiceName]>, tally: Tally) -> Router {
+pub fn router(tenants: Tenants, gate: Gate, managers: Arc<[ServiceName]>, metrics: &Metrics) -> Router {
     let words = gate.words();
     let probed = tenants.clone();
-    let routes = Router::from(for_services()).route("/metrics", get(counts)).with_state(App {
-        tenants,
-        gate,
-        managers,
-        tally,
-    });
+    let routes = Router::from(for_services()).with_state(App { tenants, gate, managers });
     let ready = move || -> std::pin::Pin<Box<dyn Future<Output = bool> + Send>> {
         let tenants = probed.clone();
         Box::pin(async move { tenants.reachable().await })
     };
-    kit::surface::surround(routes, words, Arc::new(ready))
-}
-
-async fn counts(State(app): State<App>) -> Response {
-    match metrics::text(app.tenants.database(), app.tenants.clock(), &app.tally).await {
-        Ok(text) => answer::text(StatusCode::OK, text),
-        Err(error) => answer::internal(&error),
-    }
+    kit::surface::surround(routes, words, Arc::new(ready), metrics)
 }
 
 /// Reads the id in a path. An invalid UUID names no tenant.

@@ -27,8 +27,10 @@ use std::time::Duration;
 use clock::{Clock, SystemClock, UnixTime};
 use events::bus::{Handler, Subscription};
 use events::outbox::Worker;
+use events::outbox::metrics::{Kind, Rows};
 use events::relay::Relay;
 use events::{Bus, Exchange, Outbox, Source};
+use kit::Metrics;
 use kit::caller::Words;
 use kit::startup::{About, HeaderCase, Service, StartError};
 use kit::work::Work;
@@ -89,16 +91,21 @@ pub async fn router(
     check_rule(&settings)?;
     let peer = settings.base.peer(ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
     // Without a broker no event leaves and none arrives: the other services run in processes of their own.
-    let push = settings.broker.map(|broker| {
-        let bus = Bus::open(Some(broker), settings.topology, ABOUT.name);
-        exchange(&bus, &database, &clock, work)
-    });
+    let metrics = Metrics::new(ABOUT.name)?;
+    metrics.show_database(&database)?;
+    let push = match settings.broker {
+        None => None,
+        Some(broker) => {
+            let bus = Bus::open(Some(broker), settings.topology, ABOUT.name);
+            Some(exchange(&bus, &database, &clock, work, &metrics)?)
+        }
+    };
     let activity = Activity::new(database.clone(), Arc::clone(&clock)).with_push(push);
     let accounts = Accounts::new(database, clock).with_rule(settings.tenant_rule);
     if let Some(path) = &settings.seed {
         seed::apply(path, &accounts).await?;
     }
-    let app = App { accounts, activity, catalogue: Catalogue::new(&peer), gate };
+    let app = App { accounts, activity, catalogue: Catalogue::new(&peer), gate, metrics };
     Ok(routes::router(app, settings.surface, settings.activity_surface))
 }
 
@@ -120,9 +127,21 @@ fn check_rule(settings: &Settings) -> Result<(), StartError> {
 
 /// Starts to publish this service's events to `bus` and to handle those of others, as a part of `work`. Returns what writes push
 /// messages.
-fn exchange(bus: &Bus, database: &DatabaseConnection, clock: &Arc<dyn Clock>, work: &Work) -> Push {
+fn exchange(
+    bus: &Bus,
+    database: &DatabaseConnection,
+    clock: &Arc<dyn Clock>,
+    work: &Work,
+    metrics: &Metrics,
+) -> Result<Push, StartError> {
     let outbox = Outbox::new(Arc::clone(clock));
     let relay = Worker::new(database.clone(), &outbox, Relay::new(bus.clone()));
+    let kinds = vec![Kind::events(vec![relay.counts()])];
+    let rows = Rows::new(ABOUT.name, kinds, database.clone(), Arc::clone(clock), metrics.registry())?;
+    metrics.read_with("outbox", move || {
+        let rows = rows.clone();
+        async move { rows.read().await }
+    });
     work.run(|stop| relay.run(stop));
     work.run_until_stopped(events::outbox::keep_house(database.clone(), Arc::clone(clock)));
     if let Ok(gone) = devices::GONE.parse() {
@@ -136,7 +155,7 @@ fn exchange(bus: &Bus, database: &DatabaseConnection, clock: &Arc<dyn Clock>, wo
         work.run_until_stopped(forget_handled(database.clone(), Arc::clone(clock)));
     }
     let instance = format!("{}-{}", std::process::id(), Uuid::new_v4().simple());
-    Push::new(outbox, Source { service: ABOUT.name.to_owned(), instance })
+    Ok(Push::new(outbox, Source { service: ABOUT.name.to_owned(), instance }))
 }
 
 /// How often marks of handled events are deleted. They are harmless; an hour keeps a deletion small.

@@ -33,7 +33,7 @@ use identity::Role;
 use kit::SubjectId;
 use kit::body::Body;
 use kit::openapi::{Documents, Failed, Forbidden, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable};
-use kit::{Gate, Person, Reach, ServiceCaller, SessionExpiry, answer};
+use kit::{Gate, Metrics, Person, Reach, ServiceCaller, SessionExpiry, answer};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -57,6 +57,8 @@ pub struct App {
     pub catalogue: Catalogue,
     /// Proves who calls.
     pub gate: Gate,
+    /// What this process counts.
+    pub metrics: Metrics,
 }
 
 impl FromRef<App> for Gate {
@@ -101,7 +103,7 @@ pub fn service_paths() -> Vec<String> {
 /// activity for clients of one.
 pub fn router(app: App, surface: Surface, activity_surface: Surface) -> Router {
     let words = app.gate.words();
-    let probed = app.accounts.clone();
+    let (probed, metrics) = (app.accounts.clone(), app.metrics.clone());
     let accounts = match surface {
         Surface::Older => older(),
         Surface::Later => later().into(),
@@ -117,7 +119,7 @@ pub fn router(app: App, surface: Surface, activity_surface: Surface) -> Router {
         let accounts = probed.clone();
         Box::pin(async move { accounts.reachable().await })
     };
-    kit::surface::surround(routes, words, Arc::new(ready))
+    kit::surface::surround(routes, words, Arc::new(ready), &metrics)
 }
 
 /// Returns the caller's own account.

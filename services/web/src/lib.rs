@@ -10,6 +10,7 @@ pub mod routes;
 pub mod settings;
 pub mod site;
 
+use kit::Metrics;
 use kit::startup::{About, HeaderCase, Service, StartError};
 
 use crate::settings::Settings;
@@ -29,7 +30,7 @@ pub const ABOUT: About = About {
 pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartError> {
     let Settings { address, root } = Settings::read(reader)?;
     let site = Site::read(&root).await?;
-    let router = routes::router(&root, &site);
+    let router = routes::router(&root, &site, &Metrics::new(ABOUT.name)?);
     Ok(Service {
         router,
         address,

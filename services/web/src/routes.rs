@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode, Uri};
+use kit::Metrics;
 use kit::answer;
 use kit::surface::{Ready, surround_open};
 use tower::ServiceExt as _;
@@ -45,14 +46,14 @@ struct Pages {
 }
 
 /// The service without a socket: the application that is built at `root`.
-pub fn router(root: &Path, site: &Site) -> Router {
+pub fn router(root: &Path, site: &Site, metrics: &Metrics) -> Router {
     // Without its own redirects and index documents: `/` is a page like any other.
     let files =
         ServeDir::new(root).append_index_html_on_directories(false).precompressed_br().precompressed_gzip();
     let pages = Arc::new(Pages { files, policy: site.policy.clone() });
     let routes = Router::new().fallback(serve).with_state(pages);
     let ready: Ready = Arc::new(|| Box::pin(async { true }));
-    surround_open(routes, ready)
+    surround_open(routes, ready, metrics)
 }
 
 async fn serve(State(pages): State<Arc<Pages>>, request: Request) -> Response {

@@ -31,7 +31,7 @@ fn build(api: &str) -> TempDir {
 }
 
 async fn router(root: &Path) -> Router {
-    web::routes::router(root, &Site::read(root).await.unwrap())
+    web::routes::router(root, &Site::read(root).await.unwrap(), &kit::Metrics::new("web").unwrap())
 }
 
 struct Served {

@@ -1,7 +1,8 @@
 //! Starts a real binary, waits until it is ready, and stops it as an operator does.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 use super::TestHome;
@@ -24,13 +25,31 @@ impl Binary {
         Running::start(self.0, environment)
     }
 
-    /// Checks that it listens on a port with `environment`, and that it stops on SIGTERM with 0.
+    /// Checks what every service has: it listens on a port with `environment`, answers probes and shows its metrics without an
+    /// identity, and stops on SIGTERM with 0.
     ///
     /// # Panics
     /// If it does not.
     pub fn assert_starts_and_stops(self, environment: &[(&str, &str)]) {
         let running = self.start(environment);
         assert_ne!(running.address().port(), 0);
+        for probe in ["/healthz", "/readyz"] {
+            let answer = running.get(probe);
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{probe}: {answer}");
+        }
+        let metrics = running.get("/metrics");
+        assert!(metrics.starts_with("HTTP/1.1 200 "), "{metrics}");
+        // Prometheus takes no answer without it.
+        let content_type = "\r\ncontent-type: text/plain; version=0.0.4\r\n";
+        assert!(metrics.to_ascii_lowercase().contains(content_type), "{metrics}");
+        let name = Path::new(self.0).file_name().unwrap().to_str().unwrap();
+        for line in [
+            &format!("service_build_info{{service=\"{name}\",version=\""),
+            r#"service_requests_total{method="GET",route="/readyz",status="2xx"} 1"#,
+            r#"service_request_seconds_count{method="GET",route="/readyz"} 1"#,
+        ] {
+            assert!(metrics.contains(line), "{line} is missing in: {metrics}");
+        }
         let (status, log) = running.terminate();
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(log.contains("stopped"), "{log}");
@@ -134,6 +153,16 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Sends `GET path`, and returns the whole answer.
+    #[must_use]
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Sends SIGTERM and waits for the end. Returns the exit status and the rest of the log.

@@ -278,6 +278,8 @@ async fn lists_leave_out_what_the_caller_dislikes(database_url: Option<String>) 
     assert!(users.calls().len() < calls + 4, "{:?}", users.calls());
     let counts = app.get("/metrics").await.body;
     assert!(counts.contains(r#"cache_reads_total{cache="dislikes",tier="source"}"#), "{counts}");
+    assert!(counts.contains(r#"library_outbox_rows{kind="news",state="dead"} 0"#), "{counts}");
+    assert!(counts.contains(r#"service_database_connections{state="in_use"}"#), "{counts}");
     let other = |number: u8| format!("00000000-0000-7000-8000-0000000000{number:02}");
     assert_eq!(app.get_as(&other(1), &list).await.ids().len(), 40, "dislikes of another person");
     // A person whom the users service does not have dislikes nothing; one that is away cannot say.

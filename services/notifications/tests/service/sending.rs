@@ -107,9 +107,9 @@ async fn answers_decide_what_becomes_of_a_message(app: &TestApp) {
     assert_eq!(app.dead(1).await[0]["idempotencyKey"], "rejected");
     let (status, metrics) = app.call_as("", "GET /metrics", "").await;
     assert_eq!(status, 200);
-    assert!(metrics.contains("notifications_outbox_rows{state=\"dead\"} 1"), "{metrics}");
+    assert!(metrics.contains("notifications_outbox_rows{kind=\"mail\",state=\"dead\"} 1"), "{metrics}");
     assert!(
-        metrics.contains("notifications_attempts_total{kind=\"message\",result=\"delivered\"} 3"),
+        metrics.contains("notifications_attempts_total{kind=\"push\",result=\"delivered\"} 3"),
         "{metrics}"
     );
 }
@@ -241,7 +241,7 @@ async fn one_provider_without_answers_does_not_hold_up_the_other(app: &TestApp) 
     let (_, metrics) = app.call_as("", "GET /metrics", "").await;
     assert!(metrics.contains("notifications_outbox_oldest_seconds{kind=\"push\"} 7"), "{metrics}");
     assert!(metrics.contains("notifications_outbox_oldest_seconds{kind=\"mail\"} 0"), "{metrics}");
-    assert!(metrics.contains("notifications_job_failures_total{job=\"remove-handled\"} 0"), "{metrics}");
+    assert!(metrics.contains("notifications_job_failures{job=\"remove-handled\"} 0"), "{metrics}");
     let succeeded = "notifications_job_last_success_timestamp_seconds{job=\"remove-handled\"} 1";
     harness::eventually_async("a job succeeds", async || {
         app.call_as("", "GET /metrics", "").await.1.contains(succeeded)

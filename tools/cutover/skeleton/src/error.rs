@@ -17,9 +17,6 @@ pub enum Error {
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] DbErr),
-    /// The counts cannot be written.
-    #[error("the counts cannot be written")]
-    Metrics(#[from] prometheus::Error),
 }
 
 impl IntoResponse for Error {
@@ -27,7 +24,7 @@ impl IntoResponse for Error {
         match self {
             Self::NotFound => answer::text(StatusCode::NOT_FOUND, "No note"),
             Self::Invalid(why) => answer::text(StatusCode::BAD_REQUEST, why),
-            Self::Store(_) | Self::Metrics(_) => answer::internal(&self),
+            Self::Store(_) => answer::internal(&self),
         }
     }
 }

@@ -15,10 +15,11 @@ pub mod settings;
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
+use kit::Metrics;
 use kit::caller::Words;
 use kit::startup::{About, HeaderCase, Service, StartError};
 
-use crate::metrics::Metrics;
+use crate::metrics::Counts;
 use crate::notes::Notes;
 use crate::settings::Settings;
 
@@ -49,6 +50,8 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
     let gate = settings.base.gate(ABOUT.name, WORDS, clock)?;
     let database = settings.base.open_database(ABOUT.name).await?;
     migrations::run(&database).await?;
-    let metrics = Metrics::new().map_err(|error| StartError::File(error.to_string()))?;
-    Ok(routes::router(Notes::new(database), gate, metrics))
+    let metrics = Metrics::new(ABOUT.name)?;
+    metrics.show_database(&database)?;
+    let counts = Counts::new(metrics.registry())?;
+    Ok(routes::router(Notes::new(database), gate, counts, &metrics))
 }

@@ -1,32 +1,22 @@
-//! Counts in the text format of Prometheus.
+//! What this service counts for Prometheus, beside what every service counts ([`kit::metrics`]).
 
-use prometheus::{Error, IntCounter, Registry, TextEncoder};
+use prometheus::{Error, IntCounter, Registry};
 
 /// The counts of this process.
 #[derive(Clone, Debug)]
-pub struct Metrics {
-    registry: Registry,
+pub struct Counts {
     /// Notes that were written.
     pub written: IntCounter,
 }
 
-impl Metrics {
-    /// Begins to count.
+impl Counts {
+    /// Begins to count, and lists the counts in `registry`.
     ///
     /// # Errors
     /// The library refuses a name.
-    pub fn new() -> Result<Self, Error> {
+    pub fn new(registry: &Registry) -> Result<Self, Error> {
         let written = IntCounter::new("skeleton_notes_written_total", "Notes that this process has written")?;
-        let registry = Registry::new();
         registry.register(Box::new(written.clone()))?;
-        Ok(Self { registry, written })
-    }
-
-    /// Returns the counts as text.
-    ///
-    /// # Errors
-    /// The library refuses a value.
-    pub fn text(&self) -> Result<String, Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        Ok(Self { written })
     }
 }

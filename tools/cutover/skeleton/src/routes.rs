@@ -4,19 +4,16 @@
 //! |---|---|---|
 //! | `GET /skeleton/note` | a person | 200 their note · 404 |
 //! | `PUT /skeleton/note` | a person | 204 · 400 |
-//! | `GET /metrics` | Prometheus | 200 counts |
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
 use axum::response::Response;
-use axum::routing::get;
 use axum::{Json, Router};
-use http::StatusCode;
 use kit::body::Body;
 use kit::openapi::{Documents, Failed, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable};
-use kit::{Gate, Person, answer};
+use kit::{Gate, Metrics, Person, answer};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
@@ -24,7 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::metrics::Counts;
 use crate::notes::Notes;
 
 /// The longest note: a screenful of text.
@@ -35,7 +32,7 @@ const MAX_CHARACTERS: usize = 1_000;
 struct App {
     notes: Notes,
     gate: Gate,
-    metrics: Metrics,
+    counts: Counts,
 }
 
 impl FromRef<App> for Gate {
@@ -66,15 +63,15 @@ pub fn documents() -> Documents {
 }
 
 /// Builds the routes with their layers, ready to be served.
-pub fn router(notes: Notes, gate: Gate, metrics: Metrics) -> Router {
+pub fn router(notes: Notes, gate: Gate, counts: Counts, metrics: &Metrics) -> Router {
     let (words, probed) = (gate.words(), notes.clone());
-    let app = App { notes, gate, metrics };
-    let routes = Router::from(for_clients()).route("/metrics", get(counts)).with_state(app);
+    let app = App { notes, gate, counts };
+    let routes = Router::from(for_clients()).with_state(app);
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let notes = probed.clone();
         Box::pin(async move { notes.reachable().await })
     };
-    kit::surface::surround(routes, words, Arc::new(ready))
+    kit::surface::surround(routes, words, Arc::new(ready), metrics)
 }
 
 /// Returns the caller's note.
@@ -110,10 +107,6 @@ async fn write(State(app): State<App>, Person(person): Person, Body(bytes): Body
         return Err(Error::Invalid(format!("A note has 1 to {MAX_CHARACTERS} printed characters")));
     }
     app.notes.write(person.tenant, person.subject, &text).await?;
-    app.metrics.written.inc();
+    app.counts.written.inc();
     Ok(answer::no_content())
-}
-
-async fn counts(State(app): State<App>) -> Result<Response, Error> {
-    Ok(answer::text(StatusCode::OK, app.metrics.text()?))
 }
