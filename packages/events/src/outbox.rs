@@ -14,8 +14,8 @@
 mod claim;
 mod dead;
 mod house;
-mod tenant;
 pub mod metrics;
+mod tenant;
 mod unfinished;
 mod worker;
 

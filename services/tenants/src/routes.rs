@@ -19,9 +19,10 @@ mod view;
 use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{FromRef, Path, Query, State};
+use axum::extract::{FromRef, FromRequestParts, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use identity::ServiceName;
 use kit::body::Body;
@@ -52,31 +53,44 @@ impl FromRef<App> for Gate {
     }
 }
 
-impl App {
-    /// Returns the author of a change, if `caller` may make one. The edge checks this too, but a wrongly configured route
-    /// must not open it.
-    fn author(
-        &self,
-        caller: &PlatformService,
-        headers: &HeaderMap,
-        reason: Option<&str>,
-    ) -> Result<Author, Error> {
-        if !self.managers.contains(&caller.name) {
-            return Err(Error::Forbidden);
-        }
-        Ok(Author::new(caller, kit::telemetry::request_id(headers), reason)?)
-    }
+/// A service that may change tenants. It is found out before the body is read, so that nobody else learns what a body has to be.
+/// The edge checks this too, but a wrongly configured route must not open it.
+struct Manager {
+    caller: PlatformService,
+    request_id: String,
+}
 
+impl FromRequestParts<App> for Manager {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let caller =
+            PlatformService::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        if !app.managers.contains(&caller.name) {
+            return Err(Error::Forbidden.into_response());
+        }
+        Ok(Self { caller, request_id: kit::telemetry::request_id(&parts.headers) })
+    }
+}
+
+impl Manager {
+    /// Returns the author of a change, for `reason`.
+    fn author(self, reason: Option<&str>) -> Result<Author, Error> {
+        Ok(Author::new(&self.caller, self.request_id, reason)?)
+    }
+}
+
+impl App {
     async fn change(
         &self,
-        caller: &PlatformService,
+        manager: Manager,
         id: Result<Path<String>, PathRejection>,
         headers: &HeaderMap,
         bytes: &[u8],
         change: Change,
     ) -> Result<Json<TenantView>, Error> {
         let body = ChangeBody::read(headers, bytes)?;
-        let author = self.author(caller, headers, body.reason.as_deref())?;
+        let author = manager.author(body.reason.as_deref())?;
         let tenant = self.tenants.change(tenant_id(id)?, change, &author).await?;
         Ok(Json(tenant.into()))
     }
@@ -130,12 +144,12 @@ fn tenant_id(id: Result<Path<String>, PathRejection>) -> Result<TenantId, Error>
 )]
 async fn create(
     State(app): State<App>,
-    caller: PlatformService,
+    manager: Manager,
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Error> {
     let (id, name, reason) = NewBody::read(&headers, &bytes)?;
-    let author = app.author(&caller, &headers, reason.as_deref())?;
+    let author = manager.author(reason.as_deref())?;
     let (status, tenant) = match app.tenants.create(id, name, &author).await? {
         Creation::New(tenant) => (StatusCode::CREATED, tenant),
         Creation::Before(tenant) => (StatusCode::OK, tenant),
@@ -193,12 +207,12 @@ async fn read(
 )]
 async fn suspend(
     State(app): State<App>,
-    caller: PlatformService,
+    manager: Manager,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Json<TenantView>, Error> {
-    app.change(&caller, id, &headers, &bytes, Change::Suspend).await
+    app.change(manager, id, &headers, &bytes, Change::Suspend).await
 }
 
 /// Opens the product to a suspended tenant.
@@ -214,33 +228,34 @@ async fn suspend(
 )]
 async fn reinstate(
     State(app): State<App>,
-    caller: PlatformService,
+    manager: Manager,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Json<TenantView>, Error> {
-    app.change(&caller, id, &headers, &bytes, Change::Reinstate).await
+    app.change(manager, id, &headers, &bytes, Change::Reinstate).await
 }
 
 /// Begins to remove a tenant: the edge refuses its requests, the services remove its data, then it is deleted. When a service
 /// refuses, the tenant is what it was before.
 #[utoipa::path(
     delete, path = "/_/tenants/{id}", operation_id = "deleteTenant", tag = "tenants", security(("service" = [])),
+    request_body = ChangeBody,
     params(("id" = String, Path, description = "The tenant's id.", format = "uuid")),
     responses(
         (status = 202, description = "The removal has begun, now or before.", body = TenantView),
-        NotFound, Unauthenticated, Forbidden, Failed, Unavailable,
+        Invalid, NotFound, Unauthenticated, Forbidden, TooLarge, Failed, Unavailable,
     ),
 )]
 async fn delete(
     State(app): State<App>,
-    caller: PlatformService,
+    manager: Manager,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
+    Body(bytes): Body,
 ) -> Result<Response, Error> {
-    let author = app.author(&caller, &headers, None)?;
-    let tenant = app.tenants.change(tenant_id(id)?, Change::Offboard, &author).await?;
-    Ok((StatusCode::ACCEPTED, Json(TenantView::from(tenant))).into_response())
+    let tenant = app.change(manager, id, &headers, &bytes, Change::Offboard).await?;
+    Ok((StatusCode::ACCEPTED, tenant).into_response())
 }
 
 /// Returns where the removal of a tenant stands, or how the last one ended.

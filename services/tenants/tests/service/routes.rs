@@ -31,7 +31,8 @@ async fn a_tenant_from_creation_to_deletion(app: TestApp) {
     assert_eq!((&active["standing"], &active["version"]), (&json!("active"), &json!(3)));
     assert_eq!(change("reinstate", "{}").await.json(), active);
 
-    let deleted = app.manage(&format!("DELETE /_/tenants/{ACME}"), "").await;
+    let why = r#"{"reason":"The contract ended"}"#;
+    let deleted = app.manage(&format!("DELETE /_/tenants/{ACME}"), why).await;
     assert_eq!((deleted.status, deleted.json()["standing"].clone()), (202, json!("offboarding")));
     harness::eventually_async("the tenant is deleted", async || app.standing(ACME).await == "deleted").await;
     for verb in ["suspend", "reinstate"] {
@@ -46,6 +47,10 @@ async fn a_tenant_from_creation_to_deletion(app: TestApp) {
         "tenants.tenant.deleted tenants",
     ];
     assert_eq!(app.history(ACME).await, expected);
+    let history = app.manage(&format!("GET /_/tenants/{ACME}/history"), "").await.json();
+    let reasons: Vec<_> =
+        history.as_array().unwrap().iter().map(|entry| entry["change"]["reason"].as_str()).collect();
+    assert_eq!(reasons, [None, Some("Unpaid"), None, Some("The contract ended"), Some("The contract ended")]);
 }
 
 #[tokio::test]
