@@ -1,13 +1,14 @@
-//! One public OpenAPI document of all services.
+//! One public OpenAPI document of all services, and one of their internal routes.
 //!
-//! Each service writes its public and its internal document from its code (`services/*/openapi`). This tool merges the public
-//! ones and never opens an internal one. The result is frozen in `contracts/openapi/public.yaml`: what it promises to clients may
+//! Each service writes its public and its internal document from its code (`services/*/openapi`). This tool merges each kind for
+//! itself; nothing internal comes into the public document or the page. The public result is frozen in `contracts/openapi/public.yaml`: what it promises to clients may
 //! grow, and a change that takes something away fails until a person accepts it.
 //!
-//! * [`merge`]: the documents, and the merged one.
+//! * [`merge`]: the documents, and the merged public one. [`internal`]: the merged internal one.
 //! * [`narrowing`]: what a newer document takes from clients of an older one.
 //! * [`render`]: the page.
 
+pub mod internal;
 pub mod merge;
 pub mod narrowing;
 pub mod render;
@@ -19,25 +20,31 @@ use utoipa::openapi::OpenApi;
 /// The frozen document, below the root.
 pub const FROZEN: &str = "contracts/openapi/public.yaml";
 
-/// The command that writes [`FROZEN`].
+/// The document of the routes for services, below the root.
+pub const INTERNAL: &str = "contracts/openapi/internal.yaml";
+
+/// The command that writes [`FROZEN`] and [`INTERNAL`].
 const WRITE: &str = "cargo run -p openapi-aggregate -- write";
 
-/// Compares the frozen document with the merged one.
+/// Compares the two documents with the merged ones.
 ///
 /// # Errors
-/// A message with every promise that is broken, or that the frozen document is old; and the command that helps.
+/// A message with every promise that is broken, or the document that is old; and the command that helps.
 pub fn check(root: &Path) -> Result<String, String> {
     let merged = merge::merged(root)?;
     let frozen = merge::read(&root.join(FROZEN))?;
     refuse_narrowing(&frozen, &merged)?;
-    let text = std::fs::read_to_string(root.join(FROZEN)).map_err(|error| format!("{FROZEN}: {error}"))?;
-    if text == merge::yaml(&merged)? {
-        return Ok(format!("{FROZEN} is what the services say"));
+    for (file, document) in [(FROZEN, merged), (INTERNAL, internal::merged(root)?)] {
+        let text = std::fs::read_to_string(root.join(file))
+            .map_err(|error| format!("{file}: {error}; write it with `{WRITE}`"))?;
+        if text != merge::yaml(&document)? {
+            return Err(format!("{file} lacks something that the services say now; write it with `{WRITE}`"));
+        }
     }
-    Err(format!("{FROZEN} lacks something that the services say now; write it with `{WRITE}`"))
+    Ok(format!("{FROZEN} and {INTERNAL} are what the services say"))
 }
 
-/// Writes the frozen document.
+/// Writes the two documents.
 ///
 /// # Errors
 /// As [`check`], except where clients lose something and that is accepted.
@@ -47,8 +54,10 @@ pub fn write(root: &Path, accept_narrowing: bool) -> Result<String, String> {
     if path.exists() && !accept_narrowing {
         refuse_narrowing(&merge::read(&path)?, &merged)?;
     }
+    let internal = merge::yaml(&internal::merged(root)?)?;
     put(&path, &merge::yaml(&merged)?)?;
-    Ok(format!("wrote {FROZEN}"))
+    put(&root.join(INTERNAL), &internal)?;
+    Ok(format!("wrote {FROZEN} and {INTERNAL}"))
 }
 
 /// Writes the page of the frozen document to `out`.

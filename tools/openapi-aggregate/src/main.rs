@@ -1,4 +1,4 @@
-//! `openapi-aggregate`: one public OpenAPI document of all services.
+//! `openapi-aggregate`: one public OpenAPI document of all services, and one of their internal routes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use openapi_aggregate::{check, page, write};
 
-/// Merges the services' public OpenAPI documents.
+/// Merges the services' OpenAPI documents: the public ones, and the internal ones.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
@@ -19,15 +19,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Fail unless contracts/openapi/public.yaml is the merged document. Nothing that clients use may disappear from it.
+    /// Fail unless contracts/openapi/public.yaml and internal.yaml are the merged documents. Nothing that clients use may
+    /// disappear from the public one.
     Check,
-    /// Write the merged document to contracts/openapi/public.yaml, unless it takes something from clients.
+    /// Write the merged documents to contracts/openapi, unless the public one takes something from clients.
     Write {
         /// Write it although clients lose something. Say what and why in the commit.
         #[arg(long)]
         accept_narrowing: bool,
     },
-    /// Write the page: one HTML file that loads nothing else.
+    /// Write the page of the public document: one HTML file that loads nothing else.
     Page {
         /// Where to.
         #[arg(long, default_value = "dist/openapi/index.html")]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use utoipa::openapi::info::InfoBuilder;
 use utoipa::openapi::{OpenApi, PathItem, Server};
 
-/// The public document of a service, below its directory. No other file of it is opened.
+/// The public document of a service, below its directory. No other file of it is opened for the public document.
 const PUBLIC: &str = "openapi/public.yaml";
 
 /// The address of the API host, in every document: the one from which a client has the document.
-const API_HOST: &str = "/";
+pub(crate) const API_HOST: &str = "/";
 
 /// Reads a document.
 ///
@@ -38,7 +38,7 @@ pub fn yaml(document: &OpenApi) -> Result<String, String> {
 /// When a document is not valid, two of them say different things under one name, one has an internal path, or an operation
 /// does not say who may call it.
 pub fn merged(root: &Path) -> Result<OpenApi, String> {
-    let documents = documents(root)?;
+    let documents = documents(root, PUBLIC)?;
     let mut whole = OpenApi::default();
     whole.info = InfoBuilder::new()
         .title("Public API")
@@ -106,19 +106,19 @@ fn without_security(item: &PathItem) -> Option<&'static str> {
         .map(|(method, _)| method)
 }
 
-/// The public documents of all services.
-fn documents(root: &Path) -> Result<Vec<(PathBuf, OpenApi)>, String> {
+/// The document `file` of every service that has one, in the order of their names.
+pub(crate) fn documents(root: &Path, file: &str) -> Result<Vec<(PathBuf, OpenApi)>, String> {
     let services = root.join("services");
     let listed = std::fs::read_dir(&services).map_err(|error| {
         format!("cannot list {}: {error}; give the repository with --root", services.display())
     })?;
     let mut paths: Vec<PathBuf> = listed
-        .filter_map(|entry| entry.ok().map(|entry| entry.path().join(PUBLIC)))
+        .filter_map(|entry| entry.ok().map(|entry| entry.path().join(file)))
         .filter(|path| path.exists())
         .collect();
     paths.sort();
     if paths.is_empty() {
-        return Err(format!("no service below {} has {PUBLIC}; write one", services.display()));
+        return Err(format!("no service below {} has {file}; write one", services.display()));
     }
     paths.into_iter().map(|path| read(&path).map(|document| (path, document))).collect()
 }

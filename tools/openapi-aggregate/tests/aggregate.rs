@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use openapi_aggregate::narrowing::narrowings;
-use openapi_aggregate::{FROZEN, check, merge, page, write};
+use openapi_aggregate::{FROZEN, INTERNAL, check, internal, merge, page, write};
 use serde_json::{Value, json};
 
 const SERVICES: [&str; 4] = ["auth", "image", "library", "users"];
@@ -86,6 +86,50 @@ fn nothing_internal_is_published() {
 }
 
 #[test]
+fn the_internal_document_has_every_route_for_services_and_schemas_keep_their_meaning() {
+    let whole = serde_json::to_value(internal::merged(&root()).unwrap()).unwrap();
+    let mut operations = 0;
+    for service in fs::read_dir(root().join("services")).unwrap() {
+        let path = service.unwrap().path().join("openapi/internal.yaml");
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let own: Value = serde_saphyr::from_str(&text).unwrap();
+        for (path, item) in own["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let merged = &whole["paths"][path][method];
+                assert_eq!(merged["operationId"], operation["operationId"], "{method} {path}");
+                operations += 1;
+            }
+        }
+    }
+    assert!(operations > 30, "{operations}");
+    // Both take a batch, and mean another one.
+    let schemas = &whole["components"]["schemas"];
+    assert_eq!(schemas["Batch"], Value::Null);
+    assert_eq!(schemas["SyncBatch"]["properties"]["books"]["items"]["$ref"], "#/components/schemas/SyncBook");
+    assert!(schemas["LibraryBatch"].is_object() && schemas["Tenant"].is_object());
+    for reference in serde_json::to_string(&whole).unwrap().split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(schemas[name].is_object(), "{name} is referred to and absent");
+    }
+}
+
+#[test]
+fn an_internal_document_that_is_old_or_doubled_is_refused() {
+    let copy = copied();
+    write(copy.path(), false).unwrap();
+    let path = copy.path().join("services/users/openapi/internal.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("  /_/users:\n", "  /_/people:\n", 1)).unwrap();
+    let message = check(copy.path()).unwrap_err();
+    assert!(message.contains(INTERNAL) && message.contains("openapi-aggregate -- write"), "{message}");
+    write(copy.path(), false).unwrap();
+    check(copy.path()).unwrap();
+    fs::write(&path, text.replacen("  /_/users:\n", "  /_/books:\n", 1)).unwrap();
+    let message = write(copy.path(), false).unwrap_err();
+    assert!(message.contains("`/_/books` of users is in the document of another service"), "{message}");
+}
+
+#[test]
 fn an_operation_says_who_may_call_it() {
     let copy = copied();
     edit(copy.path(), "users", "  /users:\n", "  /people:\n    head:\n      responses: {}\n  /users:\n");
@@ -120,7 +164,7 @@ fn two_services_cannot_say_different_things_under_one_name() {
 fn a_narrower_document_is_refused_until_a_person_accepts_it() {
     let copy = copied();
     write(copy.path(), false).unwrap();
-    assert_eq!(check(copy.path()), Ok(format!("{FROZEN} is what the services say")));
+    assert_eq!(check(copy.path()), Ok(format!("{FROZEN} and {INTERNAL} are what the services say")));
     // More is welcome, and has to be written.
     edit(
         copy.path(),
