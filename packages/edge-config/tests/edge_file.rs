@@ -355,6 +355,16 @@ fn the_most_specific_route_takes_a_request() {
     }
     assert_eq!(taken("public", "elsewhere.test", "GET", "/"), "no host");
     assert_eq!(taken("public", "dev-domain.test", "POST", "/"), "unmatched");
-    assert_eq!(taken("service", "anything", "GET", "/_/users/1"), "users-lookup");
+    for (path, route) in [
+        ("/_/users/1", "users-lookup"),
+        ("/_/users", "users-lookup-by-email"),
+        ("/_/users/1/likes", "users-tastes"),
+        ("/_/users/1/dislikes", "users-dislikes"),
+        ("/_/users/1/histories", "users-histories"),
+        ("/_/users/fcm-token", "users-device-tokens"),
+        ("/_/users/1/other", "unmatched"),
+    ] {
+        assert_eq!(taken("service", "anything", "GET", path), route, "{path}");
+    }
     assert_eq!(taken("service", "anything", "POST", "/_/users/1"), "unmatched");
 }

@@ -12,6 +12,8 @@
 //! | `library.jwks.json`, `users.jwks.json` | their public halves | the authorizer |
 //! | `sync.pem` | Ed25519, introduces `services/sync` on the service listener | `services/sync` |
 //! | `sync.jwks.json` | its public half | the authorizer |
+//! | `notifications.pem` | Ed25519, introduces a program that pushes messages on the service listener | that program |
+//! | `notifications.jwks.json` | its public half | the authorizer |
 //! | `service-token.pem` | Ed25519, signs service tokens | `services/auth` |
 //! | `service-token.jwks.json` | its public half | the authorizer |
 //! | `tenants.pem` | Ed25519, introduces `services/tenants` on the service listener | `services/tenants` |
@@ -55,11 +57,12 @@ pub struct Arguments {
 const OLDER_KEYS: usize = 2;
 
 /// The key pairs of an edge: file name and algorithm.
-const PAIRS: [(&str, Algorithm); 9] = [
+const PAIRS: [(&str, Algorithm); 10] = [
     ("session", Algorithm::ES256),
     ("identity", Algorithm::EdDSA),
     ("auth", Algorithm::EdDSA),
     ("library", Algorithm::EdDSA),
+    ("notifications", Algorithm::EdDSA),
     ("users", Algorithm::EdDSA),
     ("service-token", Algorithm::EdDSA),
     ("tenants", Algorithm::EdDSA),

@@ -13,6 +13,7 @@ mod new_service;
 mod older_surface;
 mod openapi_answers;
 mod passkeys;
+mod public_paths;
 mod service_calls;
 mod single_enforcement;
 mod sync;

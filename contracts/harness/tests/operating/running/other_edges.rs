@@ -1,5 +1,7 @@
 //! Runs of the edges besides the development and the production one: the web application's, that of deliveries, of tenants.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use harness::wire::Request;
@@ -19,6 +21,10 @@ fn the_edge_of_the_web_application_runs() {
     let mut up = up(&mut command);
     assert!(up.printed.contains("https://cutover.localhost:8443"), "{}", up.printed);
     assert_eq!(Request::new(ports[0].address(), "GET", "/users/@me").send().status, 401);
+    for path in ["/open-graph/books/7", "/openapi/openapi.json"] {
+        let open = Request::new(ports[0].address(), "GET", path).send();
+        assert_eq!(open.status, 200, "{path} needs no session");
+    }
     let page = Request::new(pages.address(), "GET", "/books/1").send();
     assert_eq!((page.status, page.text()), (200, std::fs::read_to_string(build).expect("it is readable")));
     assert!(std::net::TcpStream::connect(encrypted.address()).is_ok());
@@ -108,6 +114,7 @@ fn the_edge_of_tenants_runs_and_its_operator_creates_and_suspends_one() {
     };
     let created = shell(&pasted);
     assert!(created.contains("\"standing\":\"active\""), "{pasted}\n{created}");
+    a_person_signs_in(home.path(), ports[0].address());
     let suspend =
         pasted.replace("/_/tenants -H", "/_/tenants/00000000-0000-7000-8000-000000000001/suspend -H");
     let suspended =
@@ -124,4 +131,26 @@ fn the_edge_of_tenants_runs_and_its_operator_creates_and_suspends_one() {
     signal(up.child.id(), "-INT");
     assert!(up.child.wait().expect("it ends").success());
     all_gone(&ports);
+}
+
+/// The edge verifies a person's session before the auth service lists its passkeys: without the signed identity it refuses.
+fn a_person_signs_in(home: &Path, edge: SocketAddr) {
+    let email = "demo@example.com";
+    let post = |path: &str, body: String| Request::new(edge, "POST", path).body(body).send();
+    assert_eq!(post("/auth/code", format!("{{\"email\":\"{email}\"}}")).status, 201);
+    let mails = std::fs::read_dir(home.join("mail").join(email)).expect("there is a mail");
+    let newest = mails.flatten().map(|entry| entry.path()).max().expect("there is a mail");
+    let mail = std::fs::read(newest).expect("the mail is readable");
+    let mail: serde_json::Value = serde_json::from_slice(&mail).expect("the mail is JSON");
+    let code = mail["variables"]["authcode"].as_str().expect("the mail has a code");
+    let answer = post("/auth/token", format!("{{\"email\":\"{email}\",\"code\":\"{code}\"}}"));
+    let token = answer.cookie(harness::SESSION_COOKIE).expect("a session");
+    let get = |path: &str| Request::new(edge, "GET", path);
+    for path in ["/auth/token", "/auth/passkeys", "/users/@me"] {
+        assert_eq!(get(path).send().status, 401, "{path} without a session");
+        assert_eq!(get(path).token(&token).send().status, 200, "{path}");
+    }
+    let registration = Request::new(edge, "POST", "/auth/passkey/registration").token(&token).send();
+    assert_eq!(registration.status, 200, "{}", registration.text());
+    assert_eq!(get("/auth/other").token(&token).send().status, 404);
 }

@@ -94,27 +94,28 @@ fn people<'a>(person: By<'a>, bot: By<'a>) -> Vec<Line<'a>> {
 }
 
 fn between_services() -> Vec<Line<'static>> {
-    let [auth, users, library, sync] = ["auth", "users", "library", "sync"].map(By::Service);
+    let [auth, users, library, notifications, sync] =
+        ["auth", "users", "library", "notifications", "sync"].map(By::Service);
     vec![
         ("GET /_/users/{key}", auth, "/_/users/demo@example.com", "", 200),
         ("GET /_/users", auth, "/_/users?email=demo@example.com", "", 200),
         (
             "GET /_/users/{id}/likes",
-            auth,
+            library,
             "/_/users/00000000-0000-7000-8000-0000000000a0/likes?kind=book&ids[]=7",
             "",
             200,
         ),
         (
             "GET /_/users/{id}/histories",
-            auth,
+            library,
             "/_/users/00000000-0000-7000-8000-0000000000a0/histories?ids[]=7",
             "",
             200,
         ),
         (
             "GET /_/users/fcm-token",
-            auth,
+            notifications,
             "/_/users/fcm-token?user-ids[]=00000000-0000-7000-8000-0000000000a0",
             "",
             200,
