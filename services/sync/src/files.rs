@@ -129,7 +129,8 @@ impl Files {
         .map_err(io::Error::from)?
     }
 
-    /// Appends `body` to `upload` at `offset`, and publishes the file when it is whole.
+    /// Appends `body` to `upload` at `offset`, and publishes the file when it is whole. A file that is in its place already,
+    /// with this digest, is complete: the answer to its last part may have been lost.
     ///
     /// # Errors
     /// [`Error::OtherPart`] if the file has fewer bytes so far, [`Error::Digest`] if the whole file is another one,
@@ -143,6 +144,10 @@ impl Files {
             return Err(Error::Busy);
         }
         let claim = Claim(inner, draft);
+        let earlier = self.received(upload.clone()).await?;
+        if earlier.is_complete {
+            return Ok(earlier);
+        }
         let (mut file, mut digest) = self.begin(upload.draft(), offset).await?;
         let (mut bytes, mut part) = (offset, 0usize);
         let mut chunks = body.into_data_stream();

@@ -3,20 +3,19 @@
 //!
 //! | a batch | then |
 //! |---|---|
-//! | the expected one | its books go to the library; those that were delivered before with the same content do not |
+//! | the expected one | its books go to the library, which says which of them it had already |
 //! | the last one again, with the same content | the same answer, and nothing else |
 //! | the last one again, with other content | 409 |
 //! | any other | 409 with the expected number |
 //!
 //! The library comes first and the record second. A process that ends between the two sends the same books again, which the
-//! library takes as the same.
+//! library takes as the same. What the library has is compared there: another program may have changed a book since.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, Statement, TransactionTrait as _, Value,
-};
+use clock::Clock;
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, TransactionTrait as _, Value};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -24,15 +23,12 @@ use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::library::{Book, Library};
+use rows::{append, begin, has_event, run, statement};
+
+mod rows;
 
 /// The most books of one batch, as the library takes them.
 pub const MAX_BATCH: usize = 50;
-
-/// The most jobs of one program. A program that begins one for each run for years stays below it.
-const MAX_JOBS: i64 = 10_000;
-
-/// How many events of a job are kept. A reader that is further behind begins with the oldest of them.
-const KEPT_EVENTS: i64 = 1_000;
 
 /// Who asks for which job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +73,7 @@ pub struct Outcome {
     pub added: usize,
     /// How many books replaced an earlier form.
     pub changed: usize,
-    /// How many books were delivered before with the same content.
+    /// How many books the library had with the same content.
     pub unchanged: usize,
 }
 
@@ -97,6 +93,7 @@ pub struct JobEvent {
 pub struct Jobs {
     database: DatabaseConnection,
     library: Library,
+    clock: Arc<dyn Clock>,
     changes: watch::Sender<u64>,
 }
 
@@ -110,8 +107,8 @@ struct Row {
 impl Jobs {
     /// Keeps jobs in `database`.
     #[must_use]
-    pub fn new(database: DatabaseConnection, library: Library) -> Self {
-        Self { database, library, changes: watch::Sender::new(0) }
+    pub fn new(database: DatabaseConnection, library: Library, clock: Arc<dyn Clock>) -> Self {
+        Self { database, library, clock, changes: watch::Sender::new(0) }
     }
 
     /// Returns whether the database answers.
@@ -147,24 +144,11 @@ impl Jobs {
         if let Some(outcome) = self.expected(job, number, &whole).await? {
             return Ok(outcome);
         }
-        let known = self.known(books).await?;
-        let fresh: Vec<(&Book, &String)> = books
-            .iter()
-            .zip(&digests)
-            .filter(|(book, digest)| known.get(&book.id) != Some(*digest))
-            .collect();
-        let mut outcome = Outcome {
-            next: number.saturating_add(1),
-            unchanged: books.len().saturating_sub(fresh.len()),
-            ..Outcome::default()
-        };
-        if !fresh.is_empty() {
-            let put: Vec<&Book> = fresh.iter().map(|(book, _)| *book).collect();
-            let written = self.library.put(&put).await?;
-            outcome.added = written.added.len();
-            outcome.changed = written.changed.len();
-        }
-        self.record(job, number, &whole, &outcome, &fresh).await
+        let written = self.library.put(books).await?;
+        let (added, changed) = (written.added.len(), written.changed.len());
+        let unchanged = books.len().saturating_sub(added.saturating_add(changed));
+        let outcome = Outcome { next: number.saturating_add(1), added, changed, unchanged };
+        self.record(job, number, &whole, &outcome).await
     }
 
     /// Returns the earlier outcome for the last batch, nothing for the expected one, and an error for any other.
@@ -184,18 +168,17 @@ impl Jobs {
         outcome.map(Some).ok_or(Error::OtherBatch { next })
     }
 
-    /// Records a delivered batch, its books and its event, together.
+    /// Records a delivered batch and its event, together.
     async fn record(
         &self,
         job: &JobName,
         number: i64,
         digest: &str,
         outcome: &Outcome,
-        books: &[(&Book, &String)],
     ) -> Result<Outcome, Error> {
         let text = encoded(outcome)?;
         let transaction = self.database.begin().await?;
-        begin(&transaction, job).await?;
+        begin(&transaction, job, self.clock.now()).await?;
         let update = "UPDATE sync_jobs SET next = next + 1, last_digest = $3, last_outcome = $4 \
                       WHERE owner = $1 AND id = $2 AND next = $5";
         let values: Vec<Value> = vec![
@@ -211,25 +194,25 @@ impl Jobs {
             let next = self.progress(job).await?.next;
             return self.expected(job, number, digest).await?.ok_or(Error::OtherBatch { next });
         }
-        for (book, digest) in books {
-            let upsert = "INSERT INTO sync_books (id, digest) VALUES ($1, $2) \
-                          ON CONFLICT (id) DO UPDATE SET digest = excluded.digest";
-            run(&transaction, upsert, vec![book.id.into(), digest.as_str().into()]).await?;
-        }
         append(&transaction, job, "batch", &text).await?;
         transaction.commit().await?;
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
         Ok(outcome.clone())
     }
 
-    /// Adds an event about something other than a batch.
+    /// Adds an event about something other than a batch, unless the job has the same one: what is announced again after a
+    /// lost answer happened once.
     ///
     /// # Errors
-    /// [`Error::Store`]; [`Error::Full`] for too many jobs.
+    /// [`Error::Store`].
     pub async fn announce(&self, job: &JobName, name: &str, data: &impl Serialize) -> Result<(), Error> {
         let data = encoded(data)?;
         let transaction = self.database.begin().await?;
-        begin(&transaction, job).await?;
+        begin(&transaction, job, self.clock.now()).await?;
+        if has_event(&transaction, job, name, &data).await? {
+            transaction.rollback().await?;
+            return Ok(());
+        }
         append(&transaction, job, name, &data).await?;
         transaction.commit().await?;
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
@@ -270,53 +253,6 @@ impl Jobs {
         };
         row.map(read).transpose()
     }
-
-    /// The digests of those of `books` that were delivered before.
-    async fn known(&self, books: &[Book]) -> Result<HashMap<i32, String>, Error> {
-        let places: Vec<String> = (1..=books.len()).map(|place| format!("${place}")).collect();
-        let select = format!("SELECT id, digest FROM sync_books WHERE id IN ({})", places.join(", "));
-        let values = books.iter().map(|book| book.id.into()).collect();
-        let rows = self.database.query_all_raw(statement(&self.database, &select, values)).await?;
-        let pair = |row: sea_orm::QueryResult| Ok((row.try_get("", "id")?, row.try_get("", "digest")?));
-        rows.into_iter().map(pair).collect()
-    }
-}
-
-/// Makes the job's row if it is missing.
-async fn begin(database: &DatabaseTransaction, job: &JobName) -> Result<(), Error> {
-    // PostgreSQL has to know the types of values that stand alone in a SELECT.
-    let insert = "INSERT INTO sync_jobs (owner, id, next, events) \
-                  SELECT CAST($1 AS varchar), CAST($2 AS varchar), 0, 0 \
-                  WHERE (SELECT count(*) FROM sync_jobs WHERE owner = $1) < $3 \
-                  ON CONFLICT (owner, id) DO NOTHING";
-    let values = vec![job.owner.as_str().into(), job.id.as_str().into(), MAX_JOBS.into()];
-    run(database, insert, values).await?;
-    Ok(())
-}
-
-/// Adds an event to the job, and drops those that are too old.
-async fn append(database: &DatabaseTransaction, job: &JobName, name: &str, data: &str) -> Result<(), Error> {
-    let key = || -> Vec<Value> { vec![job.owner.as_str().into(), job.id.as_str().into()] };
-    let count = "UPDATE sync_jobs SET events = events + 1 WHERE owner = $1 AND id = $2";
-    if run(database, count, key()).await? == 0 {
-        return Err(Error::Full);
-    }
-    let insert = "INSERT INTO sync_events (owner, job, number, name, data) \
-                  SELECT owner, id, events, CAST($3 AS varchar), CAST($4 AS varchar) FROM sync_jobs WHERE owner = $1 AND id = $2";
-    run(database, insert, [key(), vec![name.into(), data.into()]].concat()).await?;
-    let forget = "DELETE FROM sync_events WHERE owner = $1 AND job = $2 AND number <= \
-                  (SELECT events FROM sync_jobs WHERE owner = $1 AND id = $2) - $3";
-    run(database, forget, [key(), vec![KEPT_EVENTS.into()]].concat()).await?;
-    Ok(())
-}
-
-/// Both databases take `$1` for the first value.
-fn statement(database: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(database.get_database_backend(), sql, values)
-}
-
-async fn run(database: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<u64, Error> {
-    Ok(database.execute_raw(statement(database, sql, values)).await?.rows_affected())
 }
 
 fn encoded(value: &impl Serialize) -> Result<String, Error> {

@@ -70,5 +70,5 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
             settings::SYNC_ROOT.name
         ))
     })?;
-    Ok(routes::router(Jobs::new(database, library), files, gate, &metrics))
+    Ok(routes::router(Jobs::new(database, library, clock), files, gate, &metrics))
 }

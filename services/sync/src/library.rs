@@ -58,13 +58,13 @@ pub struct Book {
 pub struct Written {
     /// The ids of new books.
     pub added: Vec<i32>,
-    /// The ids of books that were there.
+    /// The ids of books that were there with other content.
     pub changed: Vec<i32>,
 }
 
 #[derive(Serialize)]
 struct Batch<'a> {
-    books: &'a [&'a Book],
+    books: &'a [Book],
 }
 
 #[derive(Deserialize)]
@@ -96,7 +96,7 @@ impl Library {
     ///
     /// # Errors
     /// [`Error::Invalid`] with the library's reason if a book is not valid, [`Error::Library`] otherwise.
-    pub async fn put(&self, books: &[&Book]) -> Result<Written, Error> {
+    pub async fn put(&self, books: &[Book]) -> Result<Written, Error> {
         let unavailable = |why: &dyn std::fmt::Display| Error::Library(why.to_string());
         let request = self.0.request(Method::PUT, "/_/books").await.map_err(|error| unavailable(&error))?;
         let mut answer = request

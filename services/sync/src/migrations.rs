@@ -16,7 +16,7 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(JobsBooksEvents)]
+        vec![Box::new(JobsBooksEvents), Box::new(JobsInUse)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -50,6 +50,31 @@ impl MigrationTrait for JobsBooksEvents {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in TABLES {
             manager.get_connection().execute_unprepared(table).await?;
+        }
+        Ok(())
+    }
+}
+
+/// When each job was last used, so that idle ones can be forgotten. The digests of books go: the library compares.
+const USED: [&str; 3] = [
+    "ALTER TABLE sync_jobs ADD COLUMN used_at bigint NOT NULL DEFAULT 0",
+    "CREATE INDEX sync_jobs_used ON sync_jobs (owner, used_at)",
+    "DROP TABLE sync_books",
+];
+
+struct JobsInUse;
+
+impl MigrationName for JobsInUse {
+    fn name(&self) -> &'static str {
+        "0002_jobs_in_use"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for JobsInUse {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for change in USED {
+            manager.get_connection().execute_unprepared(change).await?;
         }
         Ok(())
     }

@@ -115,6 +115,7 @@ struct FileProgress {
 struct FileEvent<'a> {
     path: &'a str,
     bytes: u64,
+    sha256: &'a str,
 }
 
 impl From<Received> for FileProgress {
@@ -210,12 +211,17 @@ async fn append(
     request: Request,
 ) -> Result<Response, Error> {
     let job = JobName::new(caller.name.to_string(), job)?;
-    let path = file.as_ref().map(|Query(file)| file.path.clone()).unwrap_or_default();
+    let (path, sha256) = match &file {
+        Ok(Query(file)) => (file.path.clone(), file.sha256.to_ascii_lowercase()),
+        // Refused in the next line.
+        Err(_) => Default::default(),
+    };
     let (upload, offset) = upload(file)?;
     let body: Body = request.into_body();
     let received = app.files.append(&upload, offset, body).await?;
     if received.is_complete {
-        app.jobs.announce(&job, "file", &FileEvent { path: &path, bytes: received.bytes }).await?;
+        let event = FileEvent { path: &path, bytes: received.bytes, sha256: &sha256 };
+        app.jobs.announce(&job, "file", &event).await?;
     }
     Ok(json(StatusCode::OK, &FileProgress::from(received)))
 }

@@ -39,7 +39,7 @@ fn deliveries(stage: &Stage) {
     let (status, refused) = stage.json("POST", "/_sync/jobs/first/batches/5", &other);
     assert_eq!((status, &refused["next"]), (409, &json!(1)));
     assert_eq!(stage.title(1001), "One");
-    // Only what differs goes to the library; the order of the fields does not count.
+    // The library says what it had like this; the order of the fields does not count.
     let mixed = format!(
         r#"{{"books":[{},{{"title":"One","tags":[{{"name":"some artist","kind":"artist"}}],"page":3,"language":"english","kind":"manga","id":1001,"created_at":"2022-01-31T17:12:00.000Z"}},{}]}}"#,
         book(1002, "Two again"),
@@ -48,6 +48,23 @@ fn deliveries(stage: &Stage) {
     let outcome = json!({ "next": 2, "added": 1, "changed": 1, "unchanged": 1 });
     assert_eq!(stage.json("POST", "/_sync/jobs/first/batches/1", &mixed), (200, outcome));
     assert_eq!((stage.title(1002), stage.title(1003)), ("Two again".to_owned(), "Three".to_owned()));
+    // What another program made of a book meanwhile is replaced, though this book was delivered before.
+    let changed = json!({ "books": [book(1003, "Another's")] }).to_string();
+    assert_eq!(stage.put_in_library(&changed).status, 200);
+    assert_eq!(stage.title(1003), "Another's");
+    let (three, third) = (batch(&[book(1003, "Three")]), "/_sync/jobs/second/batches/0");
+    let outcome = json!({ "next": 1, "added": 0, "changed": 1, "unchanged": 0 });
+    assert_eq!(stage.json("POST", third, &three), (200, outcome));
+    assert_eq!(stage.title(1003), "Three");
+    // A corrected time of a known book is a change, and one that was stored is none.
+    let mut dated = book(1003, "Three");
+    dated["created_at"] = json!("2021-05-04T03:02:01.123Z");
+    for (number, changed) in [(1, 1), (2, 0)] {
+        let outcome = json!({ "next": number + 1, "added": 0, "changed": changed, "unchanged": 1 - changed });
+        let path = format!("/_sync/jobs/second/batches/{number}");
+        let dated = batch(std::slice::from_ref(&dated));
+        assert_eq!(stage.json("POST", &path, &dated), (200, outcome), "batch {number}");
+    }
     // The library says what is wrong, and nothing of the batch is recorded.
     let mut wrong = book(1004, "Four");
     wrong["tags"] = json!([]);
@@ -108,6 +125,12 @@ fn files(stage: &Stage) {
         stage.json("GET", &target(0, &digest), ""),
         (200, json!({ "received": 1_500_000, "complete": true }))
     );
+    // The answer to the last part was lost, so the program sends it again. That is one event, with the digest.
+    assert_eq!(part(1_000_000, second, &digest), (200, json!({ "received": 1_500_000, "complete": true })));
+    assert_eq!(part(0, first, &digest), (200, json!({ "received": 1_500_000, "complete": true })));
+    assert_eq!(stage.json("GET", "/_sync/jobs/pictures", ""), (200, json!({ "next": 0, "events": 1 })));
+    let event = stage.signed("GET", "/_sync/jobs/pictures/events", b"").stream().until("\n\n");
+    assert!(event.contains(&digest), "{event}");
     // Another content under the same name, with a digest that is not its own: the old file stays.
     let promised = sha256(b"something else");
     assert_eq!(part(0, first, &promised).0, 200);
@@ -162,6 +185,21 @@ fn books_are_delivered_in_batches_that_can_be_repeated_on_postgresql() {
     deliveries(&stage);
     events(&stage);
     sweep::every_request_is_answered(&stage);
+    many_jobs(&stage, &postgres);
+}
+
+/// A program never runs out of jobs: the one that was idle for the longest time is forgotten, with its events.
+fn many_jobs(stage: &Stage, postgres: &PrivatePostgres) {
+    let ids = |job: &str| stage.json("GET", &format!("/_sync/jobs/{job}"), "").1;
+    assert_eq!(ids("second")["next"], 3);
+    let fill = "INSERT INTO sync_jobs (owner, id, next, events, used_at) \
+                SELECT 'crawler', 'filled-' || n, 7, 0, 9000000000000 + n FROM generate_series(1, 9999) AS n";
+    postgres.sql(fill);
+    let next = batch(&[book(1020, "Twenty")]);
+    assert_eq!(stage.json("POST", "/_sync/jobs/fresh/batches/0", &next).0, 200);
+    assert_eq!((ids("fresh")["next"].clone(), ids("filled-9999")["next"].clone()), (json!(1), json!(7)));
+    assert_eq!(ids("second"), json!({ "next": 0, "events": 0 }), "it was idle for the longest time");
+    assert_eq!(stage.json("POST", "/_sync/jobs/fresh/batches/1", &next).0, 200, "and a job goes on");
 }
 
 #[test]

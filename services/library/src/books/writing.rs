@@ -40,16 +40,21 @@ pub enum Put {
     Added,
     /// It replaced an earlier form.
     Changed,
+    /// The library had it like this.
+    Unchanged,
 }
 
 impl Books {
-    /// Adds a book, or replaces title, kind, tags, language and number of pages of the book with its id. Doing this twice
-    /// is the same as doing it once.
+    /// Adds a book, or replaces title, kind, tags, and what else it has of language, number of pages and time of the book with
+    /// its id. Doing this twice is the same as doing it once.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn put(&self, book: NewBook) -> Result<Put, Error> {
-        match self.change(book.clone()).await {
+        if self.has(&book).await? {
+            return Ok(Put::Unchanged);
+        }
+        match self.replace(book.clone()).await {
             Ok(()) => return Ok(Put::Changed),
             Err(Error::NotFound(_)) => {}
             Err(error) => return Err(error),
@@ -57,7 +62,7 @@ impl Books {
         match self.add(book.clone()).await {
             Ok(()) => Ok(Put::Added),
             // Another caller added it meanwhile.
-            Err(Error::Taken) => self.change(book).await.map(|()| Put::Changed),
+            Err(Error::Taken) => self.replace(book).await.map(|()| Put::Changed),
             Err(error) => Err(error),
         }
     }
@@ -104,11 +109,31 @@ impl Books {
         Ok(())
     }
 
-    /// Replaces title, kind and tags of a book.
+    /// Returns whether the book is stored with this content.
+    async fn has(&self, book: &NewBook) -> Result<bool, Error> {
+        let Some(stored) = Entity::find_by_id(book.id).one(&self.database).await? else { return Ok(false) };
+        let is_same = stored.title == book.title
+            && stored.kind == book.kind
+            && book.language.as_ref().is_none_or(|language| *language == stored.language)
+            && book.page.is_none_or(|page| page == stored.page)
+            // PostgreSQL keeps microseconds.
+            && book.created_at.is_none_or(|at| (at - stored.created_at).whole_microseconds() == 0);
+        if !is_same {
+            return Ok(false);
+        }
+        let tags = tags::of_books(&self.database, &[book.id]).await?.remove(&book.id).unwrap_or_default();
+        Ok(tags == book.tags)
+    }
+
+    /// Replaces title, kind and tags of a book; its time stays.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn change(&self, book: NewBook) -> Result<(), Error> {
+        self.replace(NewBook { created_at: None, ..book }).await
+    }
+
+    async fn replace(&self, book: NewBook) -> Result<(), Error> {
         let mut row = ActiveModel {
             title: Set(book.title.clone()),
             kind: Set(book.kind.to_owned()),
@@ -120,6 +145,9 @@ impl Books {
         }
         if let Some(page) = book.page {
             row.page = Set(page);
+        }
+        if let Some(created_at) = book.created_at {
+            row.created_at = Set(created_at);
         }
         let transaction = self.database.begin().await?;
         update(&transaction, book.id, row).await?;

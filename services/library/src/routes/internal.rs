@@ -141,7 +141,7 @@ impl Part {
 pub(super) struct Written {
     /// The ids of new books.
     added: Vec<i32>,
-    /// The ids of books that were there.
+    /// The ids of books that were there with other content. A book with the same content is in neither list.
     changed: Vec<i32>,
 }
 
@@ -259,6 +259,7 @@ pub(super) async fn put(
         match app.books.put(book).await? {
             Put::Added => written.added.push(id),
             Put::Changed => written.changed.push(id),
+            Put::Unchanged => {}
         }
     }
     Ok(json(StatusCode::OK, &written))
