@@ -132,7 +132,18 @@ fn exchanges() -> Vec<Exchange> {
     for query in [many, tags] {
         all.push(("GET", format!("/books?{query}"), &[], String::new()));
     }
-    all.push(("GET", format!("/books/search?search-kind=title&q={deep}"), &[], String::new()));
+    for long in [
+        deep,
+        "sample.".repeat(64),
+        "sample.".repeat(65),
+        "a+".repeat(65),
+        "a-b+".repeat(33),
+        "(a)".repeat(22),
+    ] {
+        for path in ["/books/search", "/books/search/completion"] {
+            all.push(("GET", format!("{path}?search-kind=title&q={long}"), &[], String::new()));
+        }
+    }
     all.push(("GET", "/books/1/images".to_owned(), HTML, String::new()));
     all.push(("GET", "/books/1/images/a&b".to_owned(), HTML, String::new()));
     for method in ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "POST"] {

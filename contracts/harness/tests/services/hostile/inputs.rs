@@ -56,7 +56,9 @@ fn values() -> Vec<String> {
         "artist-%00",
         "%2B%2B%26%7C%21%28%29%3A%2A",
     ];
-    let long = iter::once("x".repeat(9_000));
+    // Many short words are as hostile as one long one: a service that looks for each of them asks its database too much.
+    let words = ["a.", "a+"].into_iter().flat_map(|word| [1_000, 25_000].map(|times| word.repeat(times)));
+    let long = iter::once("x".repeat(9_000)).chain(words);
     fixed.into_iter().map(str::to_owned).chain(long).collect()
 }
 
@@ -86,7 +88,7 @@ fn fields() -> Vec<String> {
         r#"{"a":"\u0000"}"#,
         r#"{"\u0000":"a"}"#,
     ];
-    let long = iter::once(format!("\"{}\"", "x".repeat(9_000)));
+    let long = ["x".repeat(9_000), "a.".repeat(25_000)].map(|text| format!("\"{text}\""));
     fixed.into_iter().map(str::to_owned).chain(long).collect()
 }
 
