@@ -1,4 +1,5 @@
-//! The books, at the library: asked through the edge's listener for services, once for a whole list.
+//! The books, at the library: asked through the edge's listener for services, once for the books of a list, and for those of
+//! its tags in groups whose answer has room for them.
 
 use std::collections::HashMap;
 
@@ -17,6 +18,9 @@ use crate::error::Error;
 
 /// The most tags in one question, as the library answers it.
 const TAGS_AT_ONCE: usize = 100;
+
+/// The most books in one answer about tags: each can have 40 KiB then, which is more than one with 200 tags has.
+const BOOKS_AT_ONCE: u64 = 200;
 
 /// A book with the fields of both surfaces.
 #[derive(Clone, Debug)]
@@ -119,11 +123,12 @@ impl Catalogue {
         wanted: BooksOfTags,
     ) -> Result<HashMap<Tag, Vec<Book>>, Error> {
         let BooksOfTags { per_page, page, order } = wanted;
+        let at_once = usize::try_from(BOOKS_AT_ONCE / per_page.max(1)).unwrap_or(TAGS_AT_ONCE);
         // A part behind the largest number is empty, and so is that one.
         let page = u32::try_from(page).unwrap_or(u32::MAX);
         let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
         let mut all = HashMap::new();
-        for some in tags.chunks(TAGS_AT_ONCE) {
+        for some in tags.chunks(at_once.clamp(1, TAGS_AT_ONCE)) {
             let tags = some.iter().map(|tag| TagMessage::from(*tag)).collect();
             let question = ListBooksByTagsRequest { tags, per_page, page, order: order.into() };
             let found =

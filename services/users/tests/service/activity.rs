@@ -5,6 +5,7 @@ mod devices;
 mod events;
 mod for_services;
 mod later;
+mod many;
 mod older;
 mod push;
 mod renewal;
