@@ -25,6 +25,7 @@ impl MigratorTrait for Steps {
             Box::new(ReleasesAndRenewals),
             Box::new(events::tables::Outbox),
             Box::new(WordsAnew),
+            Box::new(events::tables::Unfinished),
         ]
     }
 

@@ -23,6 +23,7 @@ impl MigratorTrait for Steps {
             Box::new(events::tables::Handled),
             Box::new(Sendings),
             Box::new(Attempts),
+            Box::new(events::tables::Unfinished),
         ]
     }
 

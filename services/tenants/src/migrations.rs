@@ -21,6 +21,7 @@ impl MigratorTrait for Steps {
             Box::new(events::tables::Streams),
             Box::new(Tenants),
             Box::new(Offboardings),
+            Box::new(events::tables::Unfinished),
         ]
     }
 

@@ -33,6 +33,7 @@ impl MigratorTrait for Steps {
             Box::new(events::tables::Handled),
             Box::new(events::tables::Outbox),
             Box::new(devices::Tokens),
+            Box::new(events::tables::Unfinished),
         ]
     }
 

@@ -22,13 +22,16 @@ pub struct Unfinished {
 /// The error of the database.
 pub async fn unfinished(database: &impl ConnectionTrait, kind: Option<&str>) -> Result<Unfinished, DbErr> {
     let kind = kind.map(str::to_owned);
-    let of_kind = "FROM outbox_events WHERE processed_at IS NULL AND kind = COALESCE($1, kind)";
-    let count = format!("SELECT count(*) - count(failed_at), count(failed_at) {of_kind}");
+    // Each condition is that of an index (`crate::tables::Unfinished`), so delivered rows are not read.
+    let waiting =
+        "FROM outbox_events WHERE processed_at IS NULL AND failed_at IS NULL AND kind = COALESCE($1, kind)";
+    let dead = "FROM outbox_events WHERE failed_at IS NOT NULL AND kind = COALESCE($1, kind)";
+    let count = format!("SELECT (SELECT count(*) {waiting}), (SELECT count(*) {dead})");
     let Some(counts) = database.query_one_raw(sql(database, &count, [kind.clone().into()])).await? else {
         return Ok(Unfinished::default());
     };
     // Not `min`: SQLite returns a text then, which is no time.
-    let oldest = format!("SELECT created_at {of_kind} AND failed_at IS NULL ORDER BY created_at LIMIT 1");
+    let oldest = format!("SELECT created_at {waiting} ORDER BY created_at LIMIT 1");
     let oldest = database.query_one_raw(sql(database, &oldest, [kind.into()])).await?;
     Ok(Unfinished {
         waiting: counts.try_get_by_index(0)?,

@@ -19,6 +19,7 @@ impl MigratorTrait for Steps {
             Box::new(events::tables::Outbox),
             Box::new(events::tables::Handled),
             Box::new(events::tables::Streams),
+            Box::new(events::tables::Unfinished),
         ]
     }
 }

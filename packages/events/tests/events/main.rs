@@ -4,6 +4,7 @@
 
 mod broker;
 mod fixture;
+mod growth;
 mod handling;
 mod kills;
 mod leases;
