@@ -9,8 +9,8 @@
 //! | `service_database_connections_limit` | | the most connections of that pool |
 //! | `service_metrics_failures_total` | `source` | readings that failed: their metrics are absent or old |
 //!
-//! A service adds its own to the [`registry`](Metrics::registry), and [`read_with`](Metrics::read_with) reads those that come from
-//! elsewhere, such as a table, at each scrape.
+//! A service adds its own to the [`registry`](Metrics::registry), and [`read_with`](Metrics::read_with) reads those that
+//! come from elsewhere, such as a table, at each scrape.
 //!
 //! No label contains what a client chose, so a client cannot create series: a route is the pattern of the router (`none` without
 //! one), an unusual method is `other`, and a status is its class. The status of an answer in gRPC is always 200; one that refuses
@@ -41,7 +41,8 @@ use crate::answer;
 /// The upper bounds of the histogram in seconds: from an answer out of memory to the limit of a request (10 s).
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// How long one source may take at a scrape: less than Prometheus waits (10 s), so that a stuck database hides its own metrics alone.
+/// How long one source may take at a scrape: less than Prometheus waits (10 s), so that a stuck database hides its own
+/// metrics alone.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Reads metrics that are not counted in memory.
@@ -104,8 +105,8 @@ impl Metrics {
         database::show(database, &self.registry)
     }
 
-    /// Calls `read` at each scrape, before the registry is read. When it fails, the others are shown all the same, and the failure
-    /// of `source` is counted and logged.
+    /// Calls `read` at each scrape, before the registry is read. When it fails, the others are shown all the same, and
+    /// the failure of `source` is counted and logged.
     pub fn read_with<F, E>(&self, source: &'static str, read: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,

@@ -1,7 +1,7 @@
 //! The layers around a service's routes.
 //!
-//! These layers add the limits on size and time, the log line and the counts ([`crate::metrics`]) of each request, and read what a
-//! handler leaves of a body.
+//! These layers add the limits on size and time, the log line and the counts ([`crate::metrics`]) of each request, and
+//! read what a handler leaves of a body.
 //!
 //! The legacy backend's auth and users answer 404 to a wrong method, to HEAD and to OPTIONS, and match paths byte
 //! for byte. The router would answer HEAD like GET, and add `Allow`. [`surround`] undoes both. Its library answers

@@ -1,5 +1,5 @@
-//! `cutover apikey` on the command line. `contracts/harness/tests/credentials/api_keys.rs` tests with a running edge that it accepts
-//! a new key within a second, and refuses a revoked one.
+//! `cutover apikey` on the command line. `contracts/harness/tests/credentials/api_keys.rs` tests with a running edge that
+//! it accepts a new key within a second, and refuses a revoked one.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
 
 use std::path::Path;

@@ -1,8 +1,9 @@
 //! One public OpenAPI document of all services, and one of their internal routes.
 //!
 //! Each service writes its public and its internal document from its code (`services/*/openapi`). This tool merges each kind for
-//! itself; nothing internal comes into the public document or the page. The public result is frozen in `contracts/openapi/public.yaml`: what it promises to clients may
-//! grow, and a change that takes something away fails until a person accepts it.
+//! itself; nothing internal comes into the public document or the page. The public result is frozen in
+//! `contracts/openapi/public.yaml`: what it promises to clients may grow, and a change that takes something away fails
+//! until a person accepts it.
 //!
 //! * [`merge`]: the documents, and the merged public one. [`internal`]: the merged internal one.
 //! * [`narrowing`]: what a newer document takes from clients of an older one.

@@ -2,8 +2,8 @@
 //!
 //! Every authorizer remembers each ended session until its access token is no longer valid anywhere, four
 //! hours. Two limits keep the share of one person small: how often sessions are refreshed, and how many
-//! sessions are alive ([`Bounds`](crate::settings::Bounds)). Both are kept in the database, so that replicas share them and a restart forgets
-//! nothing.
+//! sessions are alive ([`Bounds`](crate::settings::Bounds)). Both are kept in the database, so that replicas share them
+//! and a restart forgets nothing.
 
 mod entity;
 

@@ -30,17 +30,16 @@ impl Collector for Connections {
 
     fn collect(&self) -> Vec<MetricFamily> {
         // The accessors of the library are for one kind of database each.
-        let (open, idle, limit) = match self.database.get_database_backend() {
-            DbBackend::Postgres => {
-                let pool = self.database.get_postgres_connection_pool();
-                (pool.size(), pool.num_idle(), pool.options().get_max_connections())
-            }
-            DbBackend::Sqlite => {
-                let pool = self.database.get_sqlite_connection_pool();
-                (pool.size(), pool.num_idle(), pool.options().get_max_connections())
-            }
+        let backend = self.database.get_database_backend();
+        let (open, idle, limit) = if backend == DbBackend::Postgres {
+            let pool = self.database.get_postgres_connection_pool();
+            (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        } else if backend == DbBackend::Sqlite {
+            let pool = self.database.get_sqlite_connection_pool();
+            (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        } else {
             // No service opens another kind.
-            _ => return Vec::new(),
+            return Vec::new();
         };
         let idle = i64::try_from(idle).unwrap_or(i64::MAX);
         self.open.with_label_values(&["idle"]).set(idle);
