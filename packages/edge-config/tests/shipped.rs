@@ -1,5 +1,4 @@
 //! What every edge file in this repository has.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs;
 use std::path::Path;

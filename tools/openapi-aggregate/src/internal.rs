@@ -99,7 +99,7 @@ fn refer(value: &mut Value, own: &impl Fn(&str) -> Option<String>) {
             }
         }
         Value::Array(all) => all.iter_mut().for_each(|one| refer(one, own)),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

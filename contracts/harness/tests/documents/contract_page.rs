@@ -1,5 +1,4 @@
 //! The commands of docs/contract.md, in the order of the page.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::os::unix::fs::PermissionsExt as _;
 

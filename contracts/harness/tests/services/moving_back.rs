@@ -1,6 +1,5 @@
 //! Back again by the legacy backend's own store: sessions that begin at the new auth service are sessions of the legacy
 //! backend, too (`AUTH_SESSIONS=legacy`). Every route can go back to it, and the auth service can even be stopped.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use super::moving_auth::browser::{Browser, people};
 use harness::tokens::{DEMO_TENANT, now};

@@ -1,6 +1,6 @@
 //! Every public path of the contract belongs to a new service at each edge that has the legacy backend behind it, and one
 //! `cutover set` moves it back.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use edge_config::{Match, route_of};
 use harness::{Edge, eventually, operations, program, repository};

@@ -119,10 +119,13 @@ impl Collector for Attempts {
     fn collect(&self) -> Vec<MetricFamily> {
         let _only = self.collecting.lock();
         for Kind { shown, workers, .. } in self.kinds.iter() {
-            let results: [(&str, fn(&Counts) -> u64); 3] =
-                [("delivered", Counts::delivered), ("failed", Counts::failed), ("dead", Counts::dead)];
-            for (result, count) in results {
-                let sum: u64 = workers.iter().map(|worker| count(worker)).sum();
+            let sum = |count: fn(&Counts) -> u64| -> u64 { workers.iter().map(|worker| count(worker)).sum() };
+            let results = [
+                ("delivered", sum(Counts::delivered)),
+                ("failed", sum(Counts::failed)),
+                ("dead", sum(Counts::dead)),
+            ];
+            for (result, sum) in results {
                 let counter = self.attempts.with_label_values(&[shown, result]);
                 counter.inc_by(sum.saturating_sub(counter.get()));
             }
