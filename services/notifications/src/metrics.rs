@@ -12,6 +12,7 @@ use sea_orm::{DatabaseConnection, DbErr};
 
 use crate::jobs;
 use crate::queue::{MAIL, PUSH};
+use crate::sending::SERVICE;
 use crate::work::Tally;
 
 /// Begins to count, with the counts of the workers.
@@ -23,7 +24,7 @@ pub fn start(
     clock: Arc<dyn Clock>,
     tally: Tally,
 ) -> Result<Metrics, StartError> {
-    let metrics = Metrics::new(crate::ABOUT.name)?;
+    let metrics = Metrics::new(SERVICE)?;
     metrics.show_database(database)?;
     let of = |kind: &'static str| -> Vec<Arc<Counts>> {
         let workers = tally.messages.iter().filter(|(kinds, _)| kinds.contains(&kind));
@@ -34,7 +35,7 @@ pub fn start(
         Kind { shown: MAIL, stored: &[MAIL], workers: of(MAIL) },
         Kind::events(tally.events),
     ];
-    let rows = Rows::new(crate::ABOUT.name, kinds, database.clone(), clock, metrics.registry())?;
+    let rows = Rows::new(SERVICE, kinds, database.clone(), clock, metrics.registry())?;
     metrics.read_with("outbox", move || {
         let rows = rows.clone();
         async move { rows.read().await }

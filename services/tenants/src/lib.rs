@@ -43,7 +43,7 @@ use crate::tenants::{News, Tenants};
 
 /// Name and purpose of the service, for its `main`.
 pub const ABOUT: About = About {
-    name: "tenants",
+    name: metrics::SERVICE,
     purpose: "Tenants: the authority on who they are and whether they may use the product.",
     variables: settings::VARIABLES,
 };

@@ -13,6 +13,9 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbErr};
 
 use crate::invalidation;
 
+/// The name of this service.
+pub(crate) const SERVICE: &str = "tenants";
+
 /// How the steps of offboardings ended in this process.
 #[derive(Clone, Debug)]
 pub struct Steps(IntCounterVec);
@@ -55,7 +58,7 @@ pub fn start(
     workers: Workers,
     steps: &Steps,
 ) -> Result<Metrics, prometheus::Error> {
-    let metrics = Metrics::new(crate::ABOUT.name)?;
+    let metrics = Metrics::new(SERVICE)?;
     metrics.show_database(database)?;
     let kinds = vec![
         Kind::events(vec![workers.events]),
@@ -65,7 +68,7 @@ pub fn start(
             workers: workers.invalidations.into_iter().collect(),
         },
     ];
-    let rows = Rows::new(crate::ABOUT.name, kinds, database.clone(), clock, metrics.registry())?;
+    let rows = Rows::new(SERVICE, kinds, database.clone(), clock, metrics.registry())?;
     metrics.read_with("outbox", move || {
         let rows = rows.clone();
         async move { rows.read().await }
