@@ -2,6 +2,7 @@
 
 pub mod entity;
 mod finding;
+mod renewing;
 mod tags;
 mod writing;
 
@@ -105,6 +106,8 @@ pub struct Filter {
     pub unchecked: bool,
     /// Whether books that others replace are listed.
     pub renewed: Renewed,
+    /// Only books whose renewal is under way.
+    pub renewing: bool,
     /// Of the books with one title and kind, only the newest. Books that the other fields leave out do not count.
     pub newest_of_each: bool,
     /// Only books whose tags match.
@@ -144,6 +147,7 @@ impl Filter {
             .add_option(released)
             .add_option(self.unchecked.then(|| Column::CheckedAt.is_null()))
             .add_option(renewed)
+            .add_option(self.renewing.then(|| Column::RenewingAs.is_not_null()))
             .add_option(self.tags.as_ref().map(|tags| finding::matches(backend, Scope::Tag, tags)))
             .add_option(
                 (!self.without.books.is_empty())
@@ -259,6 +263,7 @@ fn whole(tags: &mut HashMap<i32, Vec<Tag>>, row: Model) -> Book {
         published_at,
         checked_at: _,
         renewed_as,
+        renewing_as: _,
     } = row;
     let tags = tags.remove(&id).unwrap_or_default();
     Book { id, title, kind, language, page, tags, created_at, updated_at, published_at, renewed_as }

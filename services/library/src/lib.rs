@@ -5,6 +5,7 @@
 //! * [`migrations`]: the tables, which extend those of the legacy backend.
 //! * [`seed`]: the initial books of a development edge.
 //! * [`routes`]: every path of both surfaces, with its answers.
+//! * [`renewal`]: a book that replaces another one, step by step.
 //! * [`people`]: the users service. [`news`]: what it is told about books, once the change is stored.
 //! * [`error`]: every refusal, with its status and body.
 //!
@@ -17,6 +18,7 @@ pub mod error;
 pub mod migrations;
 pub mod news;
 pub mod people;
+pub mod renewal;
 pub mod routes;
 pub mod search;
 pub mod seed;

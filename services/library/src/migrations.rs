@@ -26,6 +26,7 @@ impl MigratorTrait for Steps {
             Box::new(events::tables::Outbox),
             Box::new(WordsAnew),
             Box::new(events::tables::Unfinished),
+            Box::new(RenewalsUnderWay),
         ]
     }
 
@@ -160,6 +161,35 @@ impl MigrationTrait for WordsAnew {
         if manager.get_database_backend() == DbBackend::Postgres {
             crate::books::index_anew(manager.get_connection(), BOOKS_AT_ONCE).await?;
         }
+        Ok(())
+    }
+}
+
+/// Adds the book that is about to replace a book. What the users service has not heard yet of renewals from before is under way.
+struct RenewalsUnderWay;
+
+/// Few books are in a renewal, and their list is read without reading all books.
+const UNDER_WAY: &str = "
+CREATE INDEX books_renewing ON books (id) WHERE renewing_as IS NOT NULL;
+UPDATE books SET renewing_as = renewed_as WHERE renewed_as IS NOT NULL AND EXISTS (
+    SELECT 1 FROM outbox_events
+    WHERE kind = 'library.book.renewed' AND processed_at IS NULL AND failed_at IS NULL
+        AND idempotency_key LIKE 'library.book.renewed:' || books.id || ':' || books.renewed_as || ':%'
+);
+";
+
+impl MigrationName for RenewalsUnderWay {
+    fn name(&self) -> &'static str {
+        "0006_renewals_under_way"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for RenewalsUnderWay {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let column = ColumnDef::new("renewing_as").integer().take();
+        manager.alter_table(Table::alter().table("books").add_column(column).to_owned()).await?;
+        manager.get_connection().execute_unprepared(UNDER_WAY).await?;
         Ok(())
     }
 }

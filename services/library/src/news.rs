@@ -1,4 +1,4 @@
-//! What people hear about books: that one has appeared, and that one replaces another.
+//! What people hear about books: that one has appeared, and that one is to replace another.
 //!
 //! A row of the outbox is written in the transaction of the change, and a worker calls the users service
 //! ([`telling`](crate::telling)). So a book is never announced that is not there, a killed service announces later, and a request
@@ -18,8 +18,11 @@ use crate::error::Error;
 /// A book has appeared.
 pub(crate) const APPEARED: &str = "library.book.appeared";
 
-/// A book replaces another one.
+/// A book is to replace another one.
 pub(crate) const RENEWED: &str = "library.book.renewed";
+
+/// How long the request itself has for a renewal, before a worker tries. A call ends after two seconds at most.
+const RENEWED_BY_REQUEST: Duration = Duration::from_secs(5);
 
 /// The content of a row. It names books; their tags are read when it is delivered.
 #[derive(Serialize, Deserialize)]
@@ -67,10 +70,11 @@ impl News {
     /// # Errors
     /// [`Error::Outbox`]. The change must be rolled back then.
     pub(crate) async fn appeared(&self, change: &DatabaseTransaction, book: i32) -> Result<(), Error> {
-        self.put(change, APPEARED, &Appeared { book }, &format!("{APPEARED}:{book}")).await
+        let key = format!("{APPEARED}:{book}");
+        self.put(change, APPEARED, &Appeared { book }, &key, Duration::ZERO).await
     }
 
-    /// Writes that `new` replaces `old`, since `at`.
+    /// Writes that `new` is to replace `old`, since `at`. A worker reads the row when the request has had its time.
     ///
     /// # Errors
     /// [`Error::Outbox`]. The change must be rolled back then.
@@ -83,7 +87,7 @@ impl News {
     ) -> Result<(), Error> {
         // A renewal that is repeated later moves what people have expressed since then.
         let key = format!("{RENEWED}:{old}:{new}:{}", at.unix_timestamp_nanos() / 1_000_000);
-        self.put(change, RENEWED, &Renewed { old, new }, &key).await
+        self.put(change, RENEWED, &Renewed { old, new }, &key, RENEWED_BY_REQUEST).await
     }
 
     async fn put(
@@ -92,11 +96,12 @@ impl News {
         kind: &str,
         content: &impl Serialize,
         key: &str,
+        delay: Duration,
     ) -> Result<(), Error> {
         let payload = serde_json::to_string(content).map_err(|error| {
             Error::Outbox(OutboxError::Database(sea_orm::DbErr::Custom(error.to_string())))
         })?;
-        let entry = Entry { kind, payload: &payload, idempotency_key: key, delay: Duration::ZERO };
+        let entry = Entry { kind, payload: &payload, idempotency_key: key, delay };
         self.outbox.put(change, entry).await.map(drop).map_err(Error::Outbox)
     }
 }

@@ -20,7 +20,7 @@
 //! | `POST /books`, `PATCH /books` | a bot | 201 · 409, 200 |
 //! | `GET /books/search`, `GET /books/tags/search` | a person | 200 books, 200 tags |
 //! | `GET /books/tags/{kind}-{name}` | a person | 200 the tag; if it is missing, with spaces for dashes |
-//! | `GET /books/currently-renewing`, `GET /books/{id}/currently-renewing` | a person | 200 `[]`, 404: a renewal is one statement here |
+//! | `GET /books/currently-renewing`, `GET /books/{id}/currently-renewing` | a person | 200, and 204 or 404: a renewal is under way until the users service has heard of it |
 //! | `GET /books/need-check`, `GET /books/ids` | a developer | 200 books that were never checked, 200 ids |
 //! | `GET /books/{id}` | a person | 200 the book |
 //! | `PATCH /books/{id}/release`, `PATCH /books/{id}/check`, `POST /books/{old}/renew/{new}` | a bot | 204 |

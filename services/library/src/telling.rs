@@ -1,5 +1,5 @@
-//! Delivers the [news](crate::news) of books to the users service. Both calls may be repeated: the users service tells each
-//! person of a book once.
+//! Delivers the [news](crate::news) of books to the users service, and completes [renewals](crate::renewal). Both may be
+//! repeated: the users service tells each person of a book once, and a renewal is completed once.
 
 use events::outbox::{Deliver, Item, Outcome};
 use kit::peer::CallFailed;
@@ -9,6 +9,7 @@ use crate::books::Books;
 use crate::error::Error;
 use crate::news::{APPEARED, Appeared, RENEWED, Renewed};
 use crate::people::People;
+use crate::renewal;
 
 /// The kinds of rows that it delivers.
 pub const KINDS: &[&str] = &[APPEARED, RENEWED];
@@ -34,7 +35,7 @@ impl Deliver for Telling {
                 Err(error) => return Outcome::Refused { error: error.to_string() },
             },
             RENEWED => match serde_json::from_str(&item.payload) {
-                Ok(Renewed { old, new }) => self.people.renew(old, new).await.map_err(Error::People),
+                Ok(Renewed { old, new }) => renewal::complete(&self.books, &self.people, old, new).await,
                 Err(error) => return Outcome::Refused { error: error.to_string() },
             },
             other => return Outcome::Refused { error: format!("{other:?} is a kind of another service") },

@@ -57,8 +57,8 @@ fn page(on_sqlite: &[Shown], on_postgres: &[Shown]) -> String {
     let mut page = "# Every operation\n\n\
         Each operation of the services' OpenAPI documents (`services/*/openapi`), with a caller whom the edge lets through and the\n\
         status of the answer to a good request, on each database. The services are on their later surfaces, and every request goes\n\
-        through Envoy: that of a client to the public listener, that of a service to the listener for services. A renewal is one\n\
-        statement, so no book is ever found in one (404).\n\n\
+        through Envoy: that of a client to the public listener, that of a service to the listener for services. A renewal is\n\
+        completed within its request, so no book is found in one (404).\n\n\
         `cargo test -p harness --test services every_operation` sends them and compares this page; it fails for an operation without an\n\
         exchange. `CUTOVER_WRITE=1` before the command writes the page. Deliveries are signed byte by byte:\n"
         .to_owned();

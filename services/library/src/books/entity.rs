@@ -21,12 +21,14 @@ pub struct Model {
     pub created_at: TimeDateTimeWithTimeZone,
     /// When it was last changed.
     pub updated_at: TimeDateTimeWithTimeZone,
-    /// When it was released. The legacy backend never writes this column or the next two.
+    /// When it was released. The legacy backend never writes this column or the next three.
     pub published_at: Option<TimeDateTimeWithTimeZone>,
     /// When a bot last checked it at its source.
     pub checked_at: Option<TimeDateTimeWithTimeZone>,
     /// The id of the book that replaces this one.
     pub renewed_as: Option<i32>,
+    /// The id of the book that is about to replace this one.
+    pub renewing_as: Option<i32>,
 }
 
 /// The relations are in [`super::tags`].

@@ -1,4 +1,4 @@
-//! Adding, changing, releasing and renewing books.
+//! Adding, changing, releasing and checking books.
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
@@ -189,28 +189,9 @@ impl Books {
         let row = ActiveModel { checked_at: Set(Some(self.now())), ..Default::default() };
         update(&self.database, id, row).await
     }
-
-    /// Replaces the book `old` by the book `new`. Both must exist. What people expressed about `old` follows.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`] if both are the same, [`Error::Store`], [`Error::Outbox`].
-    pub async fn renew(&self, old: i32, new: i32) -> Result<(), Error> {
-        if old == new {
-            return Err(Error::Invalid("a book cannot replace itself".into()));
-        }
-        self.one(new).await?;
-        let now = self.now();
-        let row = ActiveModel { renewed_as: Set(Some(new)), updated_at: Set(now), ..Default::default() };
-        let transaction = self.database.begin().await?;
-        update(&transaction, old, row).await?;
-        self.news.renewed(&transaction, old, new, now).await?;
-        transaction.commit().await?;
-        self.news.outbox.committed();
-        Ok(())
-    }
 }
 
-async fn update(database: &impl ConnectionTrait, id: i32, row: ActiveModel) -> Result<(), Error> {
+pub(super) async fn update(database: &impl ConnectionTrait, id: i32, row: ActiveModel) -> Result<(), Error> {
     let done = Entity::update_many().set(row).filter(Column::Id.eq(id)).exec(database).await?;
     if done.rows_affected == 0 { Err(Error::NotFound("Not found book")) } else { Ok(()) }
 }

@@ -15,6 +15,7 @@ use super::internal::Part;
 use super::query::{check_ids, invalid};
 use crate::book::{Book, Tag};
 use crate::books::{Sort, Way};
+use crate::renewal;
 
 /// Returns the routes of the calls.
 pub(super) fn routes(app: App) -> axum::Router {
@@ -76,7 +77,7 @@ impl Catalogue for Calls {
         if old_id < 1 || new_id < 1 {
             return Err(invalid("\"bookId\" must be greater than or equal to 1").into());
         }
-        self.0.books.renew(old_id, new_id).await?;
+        renewal::renew(&self.0.books, &self.0.people, old_id, new_id).await?;
         Ok(Response::new(RenewBookResponse {}))
     }
 }

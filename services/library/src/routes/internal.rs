@@ -19,6 +19,7 @@ use super::{App, body};
 use crate::book::{Book, Tag};
 use crate::books::{Books, Filter, Page, Put, Renewed, Sort, Way};
 use crate::error::{Error, Refusal, json};
+use crate::renewal;
 
 /// The content type of answers.
 const JSON: &str = "application/json; charset=utf-8";
@@ -234,7 +235,7 @@ pub(super) async fn renew(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Error> {
     let Path((old, new)) = path.map_err(|_| Error::NoSuchPath)?;
-    app.books.renew(book_id(&old)?, book_id(&new)?).await?;
+    renewal::renew(&app.books, &app.people, book_id(&old)?, book_id(&new)?).await?;
     Ok(answer::no_content())
 }
 

@@ -15,9 +15,10 @@ use super::refusals::{Broken, InvalidBook, InvalidId, InvalidQuery, LowRole, NoB
 use super::view::{self, BookList, Later, NamedTag};
 use super::{App, body};
 use crate::book::Tag;
-use crate::books::{Filter, Renewed, Scope};
+use crate::books::{Filter, Renewed, Scope, Sort, Way};
 use crate::error::{Error, Refusal, json};
 use crate::people::Dislikes;
+use crate::renewal;
 use crate::search::{Expression, beginnings};
 
 /// The content type of answers.
@@ -185,21 +186,24 @@ pub(super) async fn tag(State(app): State<App>, _: Person, text: One) -> Result<
     Err(not_found())
 }
 
-/// Lists the books whose renewal is under way. A renewal is one statement here, so there is none.
+/// Lists the books that others are about to replace, the largest ids first: their renewal waits for the users service.
 #[utoipa::path(
     get, path = "/books/currently-renewing", operation_id = "listRenewingBooks", tag = "library", security(("session" = [])),
+    params(Part),
     responses(
         (status = 200, description = "The books.", body = Vec<Later>, content_type = JSON, headers(
             ("x-madome-access-token-expires" = u64, description = "When the access token expires, in Unix seconds."),
         )),
-        Unauthenticated, Broken, Unavailable,
+        InvalidQuery, Unauthenticated, Broken, Unavailable,
     ),
 )]
-pub(super) async fn renewing(_: Person) -> Response {
-    json(StatusCode::OK, &[(); 0])
+pub(super) async fn renewing(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
+    let filter = Filter { renewing: true, ..Filter::default() };
+    let books = app.books.list(&filter, Sort::Id(Way::Desc), query.page(100)?).await?;
+    Ok(view::listed::<Later>(books))
 }
 
-/// Returns whether the renewal of a book is under way. A renewal is one statement here, so none is.
+/// Returns whether another book is about to replace a book.
 #[utoipa::path(
     get, path = "/books/{id}/currently-renewing", operation_id = "isBookRenewing", tag = "library", security(("session" = [])),
     params(Id),
@@ -210,9 +214,12 @@ pub(super) async fn renewing(_: Person) -> Response {
         Unauthenticated, Broken, Unavailable,
     ),
 )]
-pub(super) async fn is_renewing(_: Person, id: One) -> Result<Response, Error> {
-    one_id(id)?;
-    Err(Error::NotFound("Not found book"))
+pub(super) async fn is_renewing(State(app): State<App>, _: Person, id: One) -> Result<Response, Error> {
+    if app.books.is_renewing(one_id(id)?).await? {
+        Ok(answer::no_content())
+    } else {
+        Err(Error::NotFound("Not found book"))
+    }
 }
 
 /// Lists the books that were never checked. Developers and bots may.
@@ -334,7 +341,7 @@ pub(super) async fn renew(
 ) -> Result<Response, Error> {
     needs(&person, Role::BOT)?;
     let Path((old, new)) = path.map_err(|_| Error::NoSuchPath)?;
-    app.books.renew(book_id(&old)?, book_id(&new)?).await?;
+    renewal::renew(&app.books, &app.people, book_id(&old)?, book_id(&new)?).await?;
     Ok(answer::no_content())
 }
 

@@ -17,6 +17,8 @@ use library::settings::Settings;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, Statement};
 use tower::ServiceExt as _;
 
+use crate::people::Users;
+
 pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
 const SESSION: &str = "00000000-0000-7000-8000-00000000005e";
 
@@ -29,6 +31,8 @@ pub(crate) struct TestApp {
     /// What runs beside the routes, and ends with this.
     pub(crate) work: Work,
     database_url: Option<String>,
+    /// The edge's listener for services, with a users service.
+    _listener: Option<ServiceListener>,
 }
 
 /// The status, `content-type` and body of an answer.
@@ -94,10 +98,10 @@ pub(crate) fn settings(home: Home, database_url: Option<String>, surface: Surfac
 }
 
 impl TestApp {
+    /// With a users service that answers everything.
     pub(crate) async fn on(database_url: Option<String>, surface: Surface) -> Self {
-        let home = Arc::new(TestHome::new());
-        let clock = ManualClock::at(START);
-        Self::at(home, &clock, database_url, surface, "http://127.0.0.1:9".to_owned()).await
+        let (app, listener) = Self::beside(database_url, surface, Users::default().router()).await;
+        Self { _listener: Some(listener), ..app }
     }
 
     /// With `users` behind the edge's listener for services.
@@ -126,7 +130,7 @@ impl TestApp {
         let settings = settings(home.home(), database_url.clone(), surface);
         let settings = Settings { service_edge_url, ..settings };
         let router = library::router(settings, Arc::new(clock.clone()), &work).await.unwrap();
-        Self { router, edge, clock: clock.clone(), home, work, database_url }
+        Self { router, edge, clock: clock.clone(), home, work, database_url, _listener: None }
     }
 
     /// Opens the database once more.

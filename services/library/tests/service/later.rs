@@ -58,6 +58,19 @@ async fn bots_add_release_check_and_renew(app: TestApp) {
     }
     assert_eq!(app.get("/books/currently-renewing").await, Answer::json(200, "[]"));
     assert_eq!(app.get("/books/1000/currently-renewing").await, Answer::no_book());
+
+    // The later order counts, so one of two books that replace each other is shown.
+    let shown = async || app.get("/books?per-page=3&sort-by=id-asc").await.ids();
+    let replaced = async || app.get("/books?legacy-only=true").await.ids();
+    for (line, first, legacy) in [
+        ("POST /books/1/renew/2", [2, 3, 4], vec![40, 1]),
+        ("POST /books/2/renew/1", [1, 3, 4], vec![40, 2]),
+        ("POST /books/1/renew/3", [3, 4, 5], vec![40, 2, 1]),
+        ("POST /books/3/renew/2", [2, 4, 5], vec![40, 3, 1]),
+    ] {
+        assert_eq!(bot(line, "").await.status, 204, "{line}");
+        assert_eq!((shown().await.as_slice(), replaced().await), (first.as_slice(), legacy), "{line}");
+    }
 }
 
 #[tokio::test]

@@ -181,6 +181,11 @@ async fn people_hear_of_releases_and_renewals(database_url: Option<String>) {
     let announced = ANNOUNCED.to_owned();
     app.until("the announcement is tried", || users.calls().contains(&announced)).await;
     assert_eq!(bot("POST /books/40/renew/1000", "").await, 204);
+    // People come first: the library goes on showing the old book until the users service has heard of it.
+    assert!(app.get("/books/40").await.body.contains("\"legacy\":false"));
+    assert_eq!(app.get("/books/currently-renewing").await.ids(), [40]);
+    assert_eq!(app.get("/books/40/currently-renewing").await.status, 204);
+    assert_eq!(app.get("/books/1000/currently-renewing").await, Answer::no_book());
     users.set(None);
     let before = users.calls().len();
     let renewed = "renew 40 as 1000".to_owned();
@@ -190,6 +195,9 @@ async fn people_hear_of_releases_and_renewals(database_url: Option<String>) {
     })
     .await;
     app.until_async("nothing waits", async || app.waiting().await == 0).await;
+    assert!(app.get("/books/40").await.body.contains("\"legacy\":true"));
+    assert_eq!(app.get("/books/currently-renewing").await, Answer::json(200, "[]"));
+    assert_eq!(app.get("/books/40/currently-renewing").await, Answer::no_book());
     let told = users.calls().len();
     assert_eq!(bot("PATCH /books/1000/release", "").await, 204);
     assert_eq!(app.waiting().await, 0, "a book appears once");
@@ -197,8 +205,25 @@ async fn people_hear_of_releases_and_renewals(database_url: Option<String>) {
     // A service replaces a book, too.
     let renewal = app.service("PATCH", "/_/books/39/1000").await;
     assert_eq!((renewal.status, renewal.body.as_str()), (204, ""));
-    app.until("it is told", || users.calls().contains(&"renew 39 as 1000".to_owned())).await;
-    assert!(app.get("/books/39").await.body.contains("\"legacy\":true"));
+    assert!(
+        app.get("/books/39").await.body.contains("\"legacy\":true"),
+        "people were told within the request"
+    );
+    app.until_async("the row finds nothing to do", async || app.waiting().await == 0).await;
+    let renewals = || users.calls().into_iter().filter(|call| call == "renew 39 as 1000").count();
+    assert_eq!(renewals(), 1);
+    // Of two orders that wait, the later one counts.
+    users.set(Some(Code::Unavailable));
+    for order in ["POST /books/1/renew/2", "POST /books/2/renew/1"] {
+        assert_eq!(bot(order, "").await, 204);
+    }
+    assert_eq!(app.get("/books/currently-renewing").await.ids(), [2]);
+    users.set(None);
+    let before = users.calls().len();
+    app.until_async("nothing waits", async || app.waiting().await == 0).await;
+    assert_eq!(users.calls().split_off(before), ["renew 2 as 1"]);
+    let legacy = async |path: &str| app.get(path).await.body.contains("\"legacy\":true");
+    assert_eq!((legacy("/books/1").await, legacy("/books/2").await), (false, true));
     assert_eq!(app.service("PATCH", "/_/books/1/99999").await, Answer::no_book());
     assert_eq!(app.service("PATCH", "/_/books/0/1").await.status, 400);
 }

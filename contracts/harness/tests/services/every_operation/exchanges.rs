@@ -64,7 +64,7 @@ fn catalogue<'a>(person: By<'a>, bot: By<'a>) -> Vec<Line<'a>> {
         ("PATCH /books/{id}/release", bot, "/books/1000/release", "", 204),
         ("POST /books/{old}/renew/{new}", bot, "/books/40/renew/1000", "", 204),
         ("GET /books/currently-renewing", person, "/books/currently-renewing", "", 200),
-        // A renewal is one statement, so none is ever under way.
+        // A renewal is under way only while the users service is away.
         ("GET /books/{id}/currently-renewing", person, "/books/1000/currently-renewing", "", 404),
         ("GET /open-graph/books/{id}", By::Anyone, "/open-graph/books/7", "", 200),
         (
