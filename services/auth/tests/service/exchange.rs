@@ -285,7 +285,7 @@ async fn a_sign_out_ends_a_legacy_session_that_is_proved() {
     app.clock.advance_seconds(604_800 + 3_600);
     for _ in 0..2 {
         let answer = app.logout(&pair).await;
-        assert_eq!((answer.status, answer.cookies.len()), (204, 3), "of any age, and again");
+        assert_eq!((answer.status, answer.cookies.len()), (204, 2), "of any age, and again");
     }
     assert_eq!(beside.names().await, BTreeSet::new());
     assert!(app.revoked().iter().any(|line| line["sid"] == SESSION));
