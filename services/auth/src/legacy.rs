@@ -8,7 +8,7 @@
 //! | way | verifies and ends by | an access token of any age | when the exchange fails |
 //! |---|---|---|---|
 //! | [`store`] | the signing keys in the legacy backend's Redis | yes | the old pair is alive again; after a crash of this service it can still be exchanged |
-//! | [`endpoint`] | the refresh and the sign-out of the legacy backend | yes | the client gets the pair that the legacy backend's refresh returned |
+//! | [`endpoint`] | the check, the refresh and the sign-out of the legacy backend | yes | the client gets the pair that the legacy backend's refresh returned |
 //!
 //! With [`written`] new sessions are in the legacy backend's form, too, so that every route can go back to it.
 //!
@@ -165,22 +165,29 @@ impl LegacySessions {
         Ok(outcomes)
     }
 
-    /// Returns the access token of the living session `session`, if the request has it. Only the store can
-    /// tell; through the endpoint no check is answered here.
+    /// Returns the access token of the living session `session`, if the request has it. Through the endpoint the legacy
+    /// backend has verified the token when its check says yes.
     ///
     /// # Errors
-    /// The error of Redis.
+    /// The error of Redis or of the legacy backend.
     pub async fn living_access(
         &self,
         presented: &Presented<'_>,
         session: SessionId,
         now: UnixTime,
     ) -> io::Result<Option<Proved>> {
-        let Self::Store(store) = self else { return Ok(None) };
         let token = presented.access().and_then(Unproved::read);
         let Some(token) = token.filter(|token| token.session() == session) else { return Ok(None) };
-        let key = store.living_key(session).await?;
-        Ok(key.and_then(|key| token.prove(&key, Kind::Access, Expiry::Checked, now)))
+        match self {
+            Self::Store(store) => {
+                let key = store.living_key(session).await?;
+                Ok(key.and_then(|key| token.prove(&key, Kind::Access, Expiry::Checked, now)))
+            }
+            Self::Endpoint(endpoint) => {
+                let is_alive = endpoint.is_alive(token.text()).await?;
+                Ok(token.claimed().filter(|_| is_alive))
+            }
+        }
     }
 }
 

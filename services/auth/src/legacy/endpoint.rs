@@ -1,4 +1,4 @@
-//! The legacy backend itself, when its Redis cannot be reached: its refresh and its sign-out.
+//! The legacy backend itself, when its Redis cannot be reached: its check, its refresh and its sign-out.
 //!
 //! Only the legacy backend can verify its tokens then, and only its refresh (`PATCH /auth/token`) verifies
 //! both. It also ends the old session, once, whatever number of requests carry the pair. The pair that it
@@ -60,6 +60,18 @@ impl Endpoint {
             .build()
             .map_err(|error| format!("the client for {url} cannot start: {error}"))?;
         Ok(Self { client, url: url.to_owned() })
+    }
+
+    /// Asks whether the session of an access token is alive.
+    ///
+    /// # Errors
+    /// When the legacy backend does not answer, or answers none of 200, 401 and 403.
+    pub async fn is_alive(&self, access: &str) -> io::Result<bool> {
+        match self.send(Method::GET, &format!("{ACCESS_COOKIE}={access}")).await?.status() {
+            StatusCode::OK => Ok(true),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(false),
+            status => Err(unexpected(status)),
+        }
     }
 
     /// Refreshes a pair.

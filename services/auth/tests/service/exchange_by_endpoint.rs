@@ -97,6 +97,39 @@ async fn a_pair_is_exchanged_once_and_ends_at_the_legacy_backend() {
     assert_eq!(sample.check(&other).await, 401);
 }
 
+/// The edge has verified the session at the legacy backend, and signs who it is. What it says is asked again here: the
+/// legacy backend's word counts, and not that of a token whose signature this service cannot verify.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_is_answered_while_the_legacy_backend_says_that_the_session_is_alive() {
+    let mut sample = Sample::start();
+    let app = beside(sample.legacy.address()).await;
+    let (old, other) = (sample.sign_in().await, sample.sign_in().await);
+    let as_the_edge = |pair: &Pair, presented: &Pair| {
+        let text = |name: &str| pair.claim(name).as_str().unwrap().to_owned();
+        let (subject, session) = (text("user_id").parse().unwrap(), text("id").parse().unwrap());
+        let role = Some(identity::Role(0));
+        let (tenant, session) = (Some(kit::testing::TENANT.parse().unwrap()), Some(session));
+        let (roles, scopes) = (Vec::new(), Vec::new());
+        let person = identity::Person { subject, tenant, session, role, roles, scopes };
+        (presented.cookie(), app.edge.person(&person, "auth"))
+    };
+    let check = async |(cookie, identity): (String, String)| {
+        let headers = [("cookie", cookie.as_str()), ("x-madome-identity", identity.as_str())];
+        app.call("GET /auth/token", &headers, "").await
+    };
+    let answer = check(as_the_edge(&old, &old)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.body.contains(SAMPLE_DEMO), "{answer:?}");
+    let refused = Answer::text(401, "Unauthorized");
+    assert_eq!(check(as_the_edge(&old, &other)).await, refused, "the token of another session");
+    let forged = Pair { access: format!("{}x", old.access), ..old.clone() };
+    assert_eq!(check(as_the_edge(&old, &forged)).await, refused, "the legacy backend does not know it");
+    assert_eq!(app.logout(&old).await.status, 204);
+    assert_eq!(check(as_the_edge(&old, &old)).await, refused, "it has ended");
+    sample.legacy.stop();
+    assert_eq!(check(as_the_edge(&other, &other)).await.status, 500, "no answer is not a yes");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_exchange_hands_over_what_the_legacy_backend_gave() {
     let mut sample = Sample::start();
