@@ -12,8 +12,8 @@ _START = datetime(2022, 1, 31, 17, 12, tzinfo=timezone.utc)
 TAG_KINDS = ("artist", "group", "series", "character", "female", "male", "misc")
 BOOK_KINDS = ("doujinshi", "manga", "artist_cg", "game_cg")
 
-#: The development edge has the same three.
-_DEVELOPMENT = [
+#: `cutover run` gives the sample the people of its edge instead (people.json).
+_THREE = [
     {"id": f"00000000-0000-7000-8000-0000000000{suffix}", "email": f"{name}@example.com", "name": name, "role": role,
      "created_at": "2022-01-31T17:12:00Z", "updated_at": "2022-01-31T17:12:00Z"}
     for suffix, name, role in (("d0", "demo", 0), ("d1", "dev", 1), ("d2", "bot", 2))
@@ -21,9 +21,9 @@ _DEVELOPMENT = [
 
 
 def _people() -> list[dict]:
-    """Returns the people in the JSON array of the file LEGACY_PEOPLE, or the three of the development edge."""
+    """Returns the people in the JSON array of the file LEGACY_PEOPLE, or three of its own."""
     file = os.environ.get("LEGACY_PEOPLE")
-    return json.loads(Path(file).read_text()) if file else list(_DEVELOPMENT)
+    return json.loads(Path(file).read_text()) if file else list(_THREE)
 
 
 PEOPLE = _people()

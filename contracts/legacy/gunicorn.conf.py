@@ -3,7 +3,7 @@
 Environment:
   LEGACY_ADDRESS  address to listen on (default 127.0.0.1:3000; port 0 selects a free port and logs it)
   LEGACY_WIRE     1 opens /wire/* and freezes `Date` (tests only)
-  LEGACY_PEOPLE   a file with people in place of the three of the development edge (a JSON array)
+  LEGACY_PEOPLE   a file with people in place of the three in fixtures.py (a JSON array), such as people.json
   LEGACY_CODES_PREFIX  with LEGACY_SESSIONS_REDIS: login codes are there, under this prefix and ADDRESS:CODE
   AUTH_URL        where users and library look sessions up with each request, as in the old product, such as the
                   edge; unset: at the sample's own auth service

@@ -76,7 +76,8 @@ pub struct Edge {
 impl Edge {
     /// The development edge with two services less: books and pictures are still at the legacy backend, and so is the activity of
     /// people, which has books in it. Most tests need some backend behind `/books` and the file host, and neither library nor
-    /// image service ([`Edge::shipped`] has both).
+    /// image service ([`Edge::shipped`] has both). It does not accept sessions of the legacy backend: a test that is about them
+    /// describes them itself.
     #[must_use]
     pub fn dev() -> EdgeBuilder {
         Self::shipped("dev").more_at_legacy()

@@ -6,27 +6,23 @@ use std::path::Path;
 use edge_config::edge::{AcceptedCredential, Edge, LegacyEnd, Policy, PublicPolicy, Route};
 use edge_config::{Faults, inspect, parse};
 
-const LEGACY: &str = "legacy_sessions:\n  cookie: access_token\n  refresh_cookie: refresh_token\n  tenant: 00000000-0000-7000-8000-000000000001\n  verify: { check: { backend: legacy, path: /auth/token } }\n\ntenants: {";
 const CHECK: &str = "methods: [GET], policy: signed-in, to: auth, answers: auth";
 const REFRESH: &str = "methods: [PATCH], policy: public, to: auth, answers: auth";
 const BOTH: &str = "signed-in: { kind: session, accept: [session, legacy-session] }";
 
-/// The dev edge with both kinds of sessions, and these edits.
+/// The dev edge, which has both kinds of sessions, with short names of its cookies, nothing about how legacy sessions end, and
+/// these edits.
 fn text(edits: &[(&str, &str)]) -> String {
     let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
     let mut text = std::fs::read_to_string(dev).unwrap();
-    let (_, sessions) = text.split_once("sessions:\n  ").unwrap();
-    let cookie = sessions.lines().next().unwrap().to_owned();
-    text = text.replace(&cookie, "cookie: access_token");
-    let both = [
-        ("tenants: {", LEGACY),
-        (
-            "sessions:\n  cookie: access_token\n  bearer",
-            "sessions:\n  cookie: access_token\n  refresh_cookie: refresh_token\n  bearer",
-        ),
-        ("signed-in: { kind: session }", BOTH),
-    ];
-    for (old, new) in both.iter().chain(edits) {
+    for part in ["sessions", "legacy_sessions"] {
+        let (_, section) = text.split_once(&format!("\n{part}:\n  ")).unwrap();
+        let mut names = section.lines().map(|line| line.trim().to_owned());
+        let (cookie, refresh) = (names.next().unwrap(), names.next().unwrap());
+        text = text.replace(&format!("  {refresh}\n"), "  refresh_cookie: refresh_token\n");
+        text = text.replace(&format!("  {cookie}\n"), "  cookie: access_token\n");
+    }
+    for (old, new) in [("  end: exchange\n", "")].iter().chain(edits) {
         assert!(text.contains(old), "{old:?} is not in the file");
         text = text.replacen(old, new, 1);
     }
@@ -104,18 +100,18 @@ fn a_shadow_is_compared_with_the_backend_of_the_request_itself() {
 
 #[test]
 fn the_file_states_how_legacy_sessions_end() {
-    let tenant = "  tenant: 00000000-0000-7000-8000-000000000001\n  verify";
-    let end = |word: &str| tenant.replace("  verify", &format!("  end: {word}\n  verify"));
+    let role = "  role: 0\n  verify";
+    let end = |word: &str| role.replace("  verify", &format!("  end: {word}\n  verify"));
     let apart = refresh("{ legacy-session: legacy, session: auth, legacy: 100 }");
     let taken = refresh("{ legacy-session: auth, session: auth, legacy: 100 }");
     let (side, exchange) = (end("side-by-side"), end("exchange"));
-    let one = edge(&[(tenant, &side), (REFRESH, &apart)]);
+    let one = edge(&[(role, &side), (REFRESH, &apart)]);
     assert_eq!(one.legacy_sessions.unwrap().end, Some(LegacyEnd::SideBySide));
-    let other = edge(&[(tenant, &exchange), (REFRESH, &taken)]);
+    let other = edge(&[(role, &exchange), (REFRESH, &taken)]);
     assert_eq!(other.legacy_sessions.unwrap().end, Some(LegacyEnd::Exchange));
-    let wrong = read(&[(tenant, &side), (REFRESH, &taken)]).unwrap_err().to_string();
+    let wrong = read(&[(role, &side), (REFRESH, &taken)]).unwrap_err().to_string();
     assert!(wrong.contains("write `end: exchange`"), "{wrong}");
-    let wrong = read(&[(tenant, &exchange), (REFRESH, &apart)]).unwrap_err().to_string();
+    let wrong = read(&[(role, &exchange), (REFRESH, &apart)]).unwrap_err().to_string();
     assert!(wrong.contains("write `legacy-session: auth` there"), "{wrong}");
 }
 

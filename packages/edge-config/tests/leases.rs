@@ -74,7 +74,7 @@ fn each_of_these_is_a_fault_of_a_lease() {
 #[test]
 fn only_routes_whose_limits_a_lease_can_carry_are_leased() {
     let me = "exact: /users/@me, policy: signed-in, to: users, answers: users";
-    let policy = ("signed-in: { kind: session }", "signed-in: { kind: session, lease: {} }");
+    let policy = ("[session, legacy-session] }", "[session, legacy-session], lease: {} }");
     for (limit, leased) in [
         ("{ per: subject, rate: 5, seconds: 1 }", true),
         ("{ per: tenant, rate: 5, seconds: 1 }", true),

@@ -24,8 +24,7 @@ mod tests {
 
     #[test]
     fn the_development_edge_takes_leases() {
-        let text = std::fs::read_to_string(harness::repository().join("envoy/edges/dev.yaml")).unwrap();
-        let leased = with_leases(&text);
+        let leased = with_leases(&harness::Edge::dev_text());
         assert!(leased.contains("lease: { seconds: 25") && leased.contains("slots: 262144"));
     }
 }

@@ -1,6 +1,7 @@
 //! `cutover run` as a user sees it: the commands that it prints work when pasted, and nothing is left behind.
 #![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod legacy_sessions;
 mod other_edges;
 
 use std::io::{BufRead as _, BufReader};
@@ -84,12 +85,13 @@ fn up(command: &mut Command) -> Up {
     panic!("the run did not come up:\n{printed}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Copies the development edge to `edge.yaml` in another directory, with its tenants and what is started beside it.
-fn copied(edges: &Path, to: &Path) {
-    for (from, name) in [("dev.yaml", "edge.yaml"), ("dev.tenants.yaml", "edge.tenants.yaml")] {
+/// Copies the edge `name` to `edge.yaml` in another directory, with its tenants and what is started beside it.
+fn copied(edges: &Path, name: &str, to: &Path) {
+    let edge = format!("{name}.yaml");
+    for (from, name) in [(edge.as_str(), "edge.yaml"), ("dev.tenants.yaml", "edge.tenants.yaml")] {
         std::fs::copy(edges.join(from), to.join(name)).expect("it can be copied");
     }
-    let beside = std::fs::read_to_string(edges.join("dev.run.yaml")).expect("it is readable");
+    let beside = std::fs::read_to_string(edges.join(format!("{name}.run.yaml"))).expect("it is readable");
     let moved = beside.replace("\"../..\"", &format!("{:?}", repository().display().to_string()));
     assert_ne!(moved, beside);
     std::fs::write(to.join("edge.run.yaml"), moved).expect("it can be written");
@@ -221,7 +223,7 @@ fn a_run_follows_its_edge_file_and_keeps_the_old_one_when_the_new_one_is_broken(
     let ports = ports();
     let edges = repository().join("envoy/edges");
     let file = home.path().join("edge.yaml");
-    copied(&edges, home.path());
+    copied(&edges, "dev", home.path());
     let closed = std::fs::read_to_string(&file).expect("the edge file is readable");
     let route = "  - { name: extra, host: api, prefix: /extra, policy: public, to: legacy, answers: auth }\n";
     let open = closed.replace("routes:\n", &format!("routes:\n{route}"));
@@ -256,7 +258,7 @@ fn the_first_shadow_of_a_running_edge_starts_the_comparator() {
     let ports = ports();
     let edges = repository().join("envoy/edges");
     let file = home.path().join("edge.yaml");
-    copied(&edges, home.path());
+    copied(&edges, "dev", home.path());
     let alone = std::fs::read_to_string(&file).expect("the edge file is readable");
     let (copies, report) = (Port::lease(), Port::lease());
     let shadowed = alone.replace(

@@ -58,9 +58,9 @@ pub(crate) mod later {
 }
 
 /// The development edge's policy for signed-in callers: every request is checked.
-const CHECKED: &str = "signed-in: { kind: session }";
+const CHECKED: &str = "signed-in: { kind: session, accept: [session, legacy-session] }";
 /// The same, leased for as long and as often as one is by default.
-const LEASED: &str = "signed-in: { kind: session, lease: {} }";
+const LEASED: &str = "signed-in: { kind: session, accept: [session, legacy-session], lease: {} }";
 /// The files in which a caller returns with the same session, so that leases must have served.
 const COME_BACK: &[&str] = &[
     "cookies/session.hurl",

@@ -125,11 +125,10 @@ fn a_policy_that_no_caller_can_meet_is_a_warning() {
 #[test]
 fn api_keys_and_legacy_sessions() {
     use edge_config::edge::{AcceptedCredential, LegacyVerifier};
-    let sections = "api_keys: { file: keys.jsonl }\nlegacy_sessions:\n  cookie: old\n  tenant: 00000000-0000-7000-8000-000000000001\n  verify: { check: { backend: legacy, path: /auth/token } }\n\ntenants: {";
-    let accept = "signed-in: { kind: session, accept: [session, api-key, legacy-session] }";
+    let accept = "[session, api-key, legacy-session]";
     let edit = |edits: &[(&str, &str)]| {
-        let mut text = dev_text().replacen("tenants: {", sections, 1);
-        text = text.replacen("signed-in: { kind: session }", accept, 1);
+        let mut text = dev_text().replacen("tenants: {", "api_keys: { file: keys.jsonl }\n\ntenants: {", 1);
+        text = text.replacen("[session, legacy-session]", accept, 1);
         for (old, new) in edits {
             assert!(text.contains(old), "{old:?} is not in the file");
             text = text.replacen(old, new, 1);
@@ -178,7 +177,7 @@ fn api_keys_and_legacy_sessions() {
         ("file: keys.jsonl", "file: keys.jsonl, header: x-envoy-key", "is reserved"),
         ("file: keys.jsonl", "file: keys.jsonl, header: x-host", "is reserved"),
         ("  tenant: 00000000-0000-7000-8000-000000000001\n", "", "has no `tenant`"),
-        ("00000000-0000-7000-8000-000000000001\n  verify", "\"\"\n  verify", "write the tenant's id"),
+        ("00000000-0000-7000-8000-000000000001\n  role", "\"\"\n  role", "write the tenant's id"),
         ("backend: legacy,", "backend: legcy,", "did you mean `legacy`?"),
         ("path: /auth/token } }", "path: auth/token } }", "begins with `/`"),
         ("path: /auth/token } }", "path: /auth/token, cache_ms: 5001 } }", "from 0 to 5000"),

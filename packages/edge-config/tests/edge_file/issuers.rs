@@ -222,7 +222,7 @@ fn several_issuers_or_one() {
 fn dev_with_sessions(section: &str) -> Result<Edge, Faults> {
     let text = dev_text();
     let start = text.find("sessions:\n").unwrap();
-    let end = text.find("# Services that may call").unwrap();
+    let end = start + text[start..].find("\n\n").unwrap() + "\n\n".len();
     let text = format!("{}{section}\n{}", &text[..start], &text[end..]);
     parse(Path::new("edge.yaml"), &text, &nothing_set)
 }

@@ -1,7 +1,7 @@
 //! The denial reasons that an edge file can bring about.
 
 use edge_config::Edge;
-use edge_config::edge::{InternalPolicy, Policy, SessionPolicy};
+use edge_config::edge::{InternalPolicy, LegacyVerifier, Policy, SessionPolicy};
 
 /// The codes, grouped by what an edge file needs for them. A test compares them with the authorizer's own.
 const SESSIONS: &[&str] = &[
@@ -42,15 +42,17 @@ const API_KEYS: &[&str] = &[
     "api_key_revoked",
     "api_key_expired",
 ];
-const LEGACY: &[&str] = &[
-    "legacy_malformed",
+const LEGACY: &[&str] = &["legacy_malformed"];
+/// The authorizer verifies a token itself, with the key in the legacy backend's store.
+const LEGACY_STORE: &[&str] = &[
     "legacy_wrong_algorithm",
     "legacy_unknown_session",
     "legacy_bad_signature",
     "legacy_wrong_claims",
     "legacy_expired",
-    "legacy_refused",
 ];
+/// The legacy backend verifies it.
+const LEGACY_CHECK: &[&str] = &["legacy_refused"];
 const SERVICES: &[&str] = &[
     "internal_only",
     "assertion_malformed",
@@ -116,6 +118,9 @@ pub(super) fn of(edge: &Edge) -> Vec<&'static str> {
         !policy.services.is_empty() && edge.services.keys().any(|name| !policy.services.contains(name))
     };
     let asks = policies().any(|policy| !matches!(policy, Policy::Public(_)));
+    let verifies_legacy = |wanted: fn(&LegacyVerifier) -> bool| {
+        edge.legacy_sessions.as_ref().is_some_and(|legacy| wanted(&legacy.verify))
+    };
     let groups = [
         (asks, ANY_CREDENTIAL),
         (has_sessions, SESSIONS),
@@ -139,6 +144,8 @@ pub(super) fn of(edge: &Edge) -> Vec<&'static str> {
         (edge.tenants.is_some(), TENANTS),
         (edge.api_keys.is_some(), API_KEYS),
         (edge.legacy_sessions.is_some(), LEGACY),
+        (verifies_legacy(|by| matches!(by, LegacyVerifier::Store(_))), LEGACY_STORE),
+        (verifies_legacy(|by| matches!(by, LegacyVerifier::Check(_))), LEGACY_CHECK),
         (has_internal && !edge.services.is_empty(), SERVICES),
         (edge.service_tokens.is_some(), SERVICE_TOKENS),
         (edge.signatures.is_some(), SIGNATURES),
@@ -183,6 +190,8 @@ mod tests {
             TENANTS,
             API_KEYS,
             LEGACY,
+            LEGACY_STORE,
+            LEGACY_CHECK,
             SERVICES,
             SERVICE_TOKENS,
             SIGNATURES,
