@@ -225,7 +225,7 @@ async fn verify(
 }
 
 async fn copy_files(files: Files, json: bool, progress: Progress) -> Result<bool, Failure> {
-    let trees = Trees { source: files.source, target: files.target };
+    let trees = Trees::between(&files.source, &files.target)?;
     let options =
         tree::Options { checksum: files.checksum, delete_extra: files.delete_extra, plan: files.plan };
     if files.plan {

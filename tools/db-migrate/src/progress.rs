@@ -1,6 +1,10 @@
 //! What happens, on standard error: one line for each event, as text or as JSON. Results go to standard output.
 
 use std::io::Write as _;
+use std::time::Duration;
+
+/// How often work that takes long reports how far it is.
+pub const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// Writes events.
 #[derive(Clone, Copy, Debug)]

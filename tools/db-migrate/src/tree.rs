@@ -4,9 +4,9 @@
 //! was under way. It therefore does not see a changed byte in a file of equal size and time. The comparison does: it reads
 //! every file on both sides.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -14,12 +14,9 @@ use tokio::process::Command;
 
 use crate::client;
 use crate::failure::Failure;
-use crate::progress::Progress;
+use crate::progress::{Progress, REPORT_EVERY};
 
 mod comparison;
-
-/// How often progress is reported.
-const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// How many lines of a plan are kept.
 const MAX_PLANNED: usize = 10_000;
@@ -27,13 +24,13 @@ const MAX_PLANNED: usize = 10_000;
 /// The directory inside each directory of the target that keeps files under way. Removed by rsync when it is empty.
 const UNDER_WAY: &str = ".db-migrate-partial";
 
-/// The two trees.
+/// The two trees. Neither is in the other one.
 #[derive(Clone, Debug)]
 pub struct Trees {
-    /// The directory that is copied.
-    pub source: PathBuf,
-    /// The directory that receives its content.
-    pub target: PathBuf,
+    /// The directory that is copied, without symbolic links in its path.
+    source: PathBuf,
+    /// The directory that receives its content, likewise.
+    target: PathBuf,
 }
 
 /// How to copy.
@@ -86,11 +83,42 @@ impl TreeParity {
 }
 
 impl Trees {
+    /// Takes two directories. The target need not exist. One directory as both, or one inside the other, is refused
+    /// however it is written: it would be compared with itself, or copied into itself.
+    ///
+    /// # Errors
+    /// [`Failure::Invalid`] names both. [`Failure::File`] if one cannot be read.
+    pub fn between(source: &Path, target: &Path) -> Result<Self, Failure> {
+        let trees = Self { source: resolved(source)?, target: resolved(target)? };
+        // The number of a directory is the same by every path, also by a mount of it elsewhere.
+        let (own, other) = (numbers(&trees.source)?, numbers(&trees.target)?);
+        let has = |all: &[Option<(u64, u64)>], directory: Option<&Option<(u64, u64)>>| {
+            directory.is_some_and(|one| one.is_some() && all.contains(one))
+        };
+        let relation = match (has(&own, other.first()), has(&other, own.first())) {
+            (true, true) => "are the same directory",
+            (true, false) => "overlap: the target contains the source",
+            (false, true) => "overlap: the source contains the target",
+            (false, false) => return Ok(trees),
+        };
+        Err(Failure::Invalid(format!(
+            "the source {} and the target {} {relation}; name two directories, neither in the other",
+            source.display(),
+            target.display()
+        )))
+    }
+
     /// Copies the source's content with rsync. With [`Options::plan`] nothing changes, and the result lists what would.
     ///
     /// # Errors
     /// [`Failure::Program`] if rsync is missing or fails. The same command goes on later.
     pub async fn copy(&self, options: Options, progress: Progress) -> Result<Vec<String>, Failure> {
+        if options.delete_extra && is_empty(&self.source)? {
+            return Err(Failure::Invalid(format!(
+                "the source {} is empty, and --delete-extra would empty the target; is it mounted?",
+                self.source.display()
+            )));
+        }
         for directory in [&self.source, &self.target] {
             if !options.plan && directory == &self.target {
                 std::fs::create_dir_all(directory).map_err(Failure::at(directory))?;
@@ -114,7 +142,8 @@ impl Trees {
                 rsync.arg(flag);
             }
         }
-        // A slash at its end means the content of the directory. `--` because a path may begin with a dash.
+        // A slash at its end means the content of the directory. `--` because a path may begin with a dash. The paths
+        // begin with a slash, because rsync takes `a:b` for a directory of another machine.
         let mut from = self.source.clone().into_os_string();
         from.push("/");
         rsync.arg("--").arg(from).arg(&self.target).env("LC_ALL", "C");
@@ -131,6 +160,35 @@ impl Trees {
         let compared = tokio::task::spawn_blocking(move || comparison::compare(&trees, progress)).await;
         compared.map_err(|error| Failure::Program(format!("the comparison ended early: {error}")))?
     }
+}
+
+/// The path without symbolic links, `.` and `..`, also of a directory that does not exist yet.
+fn resolved(path: &Path) -> Result<PathBuf, Failure> {
+    match std::fs::canonicalize(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+                return Err(Failure::at(path)(error));
+            };
+            // A relative name alone has an empty parent.
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            Ok(resolved(parent)?.join(name))
+        }
+        found => found.map_err(Failure::at(path)),
+    }
+}
+
+/// Device and number of the directory and of each one above it, itself first. `None` stands for what does not exist.
+fn numbers(path: &Path) -> Result<Vec<Option<(u64, u64)>>, Failure> {
+    let number = |directory: &Path| match std::fs::metadata(directory) {
+        Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::at(directory)(error)),
+    };
+    path.ancestors().map(number).collect()
+}
+
+fn is_empty(directory: &Path) -> Result<bool, Failure> {
+    Ok(std::fs::read_dir(directory).map_err(Failure::at(directory))?.next().is_none())
 }
 
 /// Runs rsync and returns its lines if they are `kept`.

@@ -42,7 +42,10 @@ impl Trees {
 
     fn command(&self, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_db-migrate"));
-        command.args(["files", "--json", "--source"]).arg(self.source()).arg("--target").arg(self.target());
+        command.args(["files", "--json", "--source"]).arg(self.source());
+        if !more.contains(&"--target") {
+            command.arg("--target").arg(self.target());
+        }
         command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -165,6 +168,68 @@ fn a_killed_copy_goes_on() {
     large.set_len(1 << 20).unwrap();
     let (code, copied) = trees.run(&["--delete-extra"]);
     assert_eq!((code, &copied["found"]), (Some(0), &0.into()), "{copied}");
+}
+
+#[test]
+fn one_directory_as_both_and_one_inside_the_other_are_refused_however_they_are_written() {
+    let trees = Trees::seeded();
+    let root = trees.0.path();
+    symlink(trees.source(), root.join("link")).unwrap();
+    let same = ["source", "source/", "source/.", "source/image/..", "./source", "link", "link/"];
+    let inside = ["source/image", "link/image/library/1", "source/new", "source/new/deeper"];
+    let around = [".", "source/.."];
+    for (targets, text) in [
+        (&same[..], "the same directory"),
+        (&inside, "contains the target"),
+        (&around, "contains the source"),
+    ] {
+        for (target, mode) in
+            targets.iter().flat_map(|target| [(target, ""), (target, "--verify"), (target, "--plan")])
+        {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_db-migrate"));
+            command.current_dir(root).args(["files", "--source", "source", "--target", target]);
+            command.args(Some(mode).filter(|mode| !mode.is_empty()));
+            let refused = command.output().unwrap();
+            let log = String::from_utf8(refused.stderr).unwrap();
+            assert_eq!(refused.status.code(), Some(64), "{target} {mode}: {log}");
+            for part in ["the source source", &format!("the target {target}"), text] {
+                assert!(log.contains(part), "{target} {mode}: {part:?} is missing in {log}");
+            }
+        }
+    }
+    assert!(!trees.source().join("new").exists(), "nothing was created");
+    // A name that only begins alike is another directory.
+    let (code, copied) = trees.run(&["--target", root.join("source2").to_str().unwrap()]);
+    assert_eq!((code, &copied["found"]), (Some(0), &0.into()), "{copied}");
+}
+
+#[test]
+fn a_colon_in_a_path_is_no_other_machine() {
+    let trees = Trees::seeded();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_db-migrate"));
+    command.current_dir(trees.0.path()).args([
+        "files",
+        "--source",
+        "source",
+        "--target",
+        "nowhere.test:tree",
+    ]);
+    let copied = command.output().unwrap();
+    assert_eq!(copied.status.code(), Some(0), "{copied:?}");
+    assert!(trees.0.path().join("nowhere.test:tree/image/library/20/3.png").exists());
+}
+
+#[test]
+fn an_empty_source_deletes_nothing() {
+    let trees = Trees::seeded();
+    assert_eq!(trees.run(&[]).0, Some(0));
+    // As a directory looks when its disk is not mounted.
+    fs::remove_dir_all(trees.source()).unwrap();
+    fs::create_dir(trees.source()).unwrap();
+    let (code, log) = trees.run(&["--delete-extra"]);
+    assert_eq!(code, Some(64), "{log}");
+    assert!(log.to_string().contains("is it mounted?"), "{log}");
+    assert!(trees.target().join("image/library/20/3.png").exists());
 }
 
 #[test]

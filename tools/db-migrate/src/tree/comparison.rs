@@ -9,10 +9,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::{REPORT_EVERY, TreeDifference, TreeParity, Trees};
+use super::{TreeDifference, TreeParity, Trees};
 use crate::digest;
 use crate::failure::Failure;
-use crate::progress::Progress;
+use crate::progress::{Progress, REPORT_EVERY};
 
 /// How many differences are listed. The report has their number, too.
 const MAX_LISTED: usize = 1_000;
