@@ -79,11 +79,11 @@ impl Checks {
     /// [`Failure::Invalid`], with the line of the fault.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let invalid = |what: &dyn std::fmt::Display| Failure::Invalid(format!("{}: {what}", path.display()));
-        let length = std::fs::metadata(path).map_err(Failure::at(path))?.len();
+        let length = std::fs::metadata(path).map_err(|error| invalid(&error))?.len();
         if length > MAX_FILE_BYTES {
             return Err(invalid(&format!("larger than {MAX_FILE_BYTES} bytes; is it a file of checks?")));
         }
-        let text = std::fs::read_to_string(path).map_err(Failure::at(path))?;
+        let text = std::fs::read_to_string(path).map_err(|error| invalid(&error))?;
         let checks: Self = serde_saphyr::from_str(&text).map_err(|error| invalid(&error))?;
         match checks.services.iter().find(|service| service.command.is_empty()) {
             Some(service) => {
@@ -91,6 +91,41 @@ impl Checks {
             }
             None => Ok(checks),
         }
+    }
+
+    /// Returns what would make the checks fail whatever the target has, each with its fix: they run at the end of a
+    /// move, and hours would be lost.
+    ///
+    /// # Errors
+    /// [`Failure::Database`].
+    pub async fn obstacles(&self, target: &Place) -> Result<Vec<String>, Failure> {
+        if self.services.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut obstacles = Vec::new();
+        if let Err(failure) = copy_of(target) {
+            obstacles.push(failure.to_string());
+        }
+        for service in &self.services {
+            let program = service.command.first().map_or("", String::as_str);
+            if !is_found(program) {
+                obstacles.push(format!(
+                    "the program `{program}` of the checks of `{}` is not found; install it, or write its whole path",
+                    service.name
+                ));
+            }
+        }
+        let mut connection = target.connect().await?;
+        let may = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user";
+        let may: bool =
+            sqlx::query_scalar(may).fetch_one(&mut connection).await.map_err(|error| target.failed(error))?;
+        Place::close(connection).await;
+        if !may {
+            obstacles.push(format!(
+                "the user of {target} may not create the copy for the checks; run there: ALTER ROLE … CREATEDB"
+            ));
+        }
+        Ok(obstacles)
     }
 
     /// Runs all checks against `target`. A service's program gets `limit`.
@@ -150,9 +185,23 @@ impl Checks {
 /// # Errors
 /// [`Failure::Database`].
 pub async fn drop_copy(target: &Place) -> Result<(), Failure> {
-    let copy = copy_of(target)?;
+    // A name that is too long for a copy never had one.
+    let Ok(copy) = copy_of(target) else { return Ok(()) };
     let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(copy.database()));
     maintain(target, vec![statement]).await
+}
+
+/// Returns whether the database `target` is on its server.
+///
+/// # Errors
+/// [`Failure::Database`].
+pub async fn exists(target: &Place) -> Result<bool, Failure> {
+    let server = maintenance(target);
+    let mut connection = server.connect().await?;
+    let found = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)");
+    let found = found.bind(target.database()).fetch_one(&mut connection).await;
+    Place::close(connection).await;
+    found.map_err(|error| server.failed(error))
 }
 
 /// Runs statements about databases of the server of `target`, each by itself.
@@ -160,8 +209,7 @@ pub async fn drop_copy(target: &Place) -> Result<(), Failure> {
 /// # Errors
 /// [`Failure::Database`].
 pub async fn maintain(target: &Place, statements: Vec<String>) -> Result<(), Failure> {
-    let [first, second] = MAINTENANCE;
-    let server = target.with_database(if target.database() == first { second } else { first });
+    let server = maintenance(target);
     let mut connection = server.connect().await?;
     for statement in statements {
         let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await;
@@ -169,6 +217,20 @@ pub async fn maintain(target: &Place, statements: Vec<String>) -> Result<(), Fai
     }
     Place::close(connection).await;
     Ok(())
+}
+
+fn maintenance(target: &Place) -> Place {
+    let [first, second] = MAINTENANCE;
+    target.with_database(if target.database() == first { second } else { first })
+}
+
+/// Whether the system finds `program`: at its path, or by its name in `PATH`.
+fn is_found(program: &str) -> bool {
+    if program.contains('/') {
+        return Path::new(program).is_file();
+    }
+    let directories = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&directories).any(|directory| directory.join(program).is_file())
 }
 
 fn copy_of(target: &Place) -> Result<Place, Failure> {

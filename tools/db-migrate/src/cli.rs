@@ -29,7 +29,7 @@ const FOUND: u8 = 1;
     name = "db-migrate",
     version,
     after_help = "Exit codes: 0 done, source and target are equal; 1 they differ, or the work failed; 2 wrong usage; 64 \
-                  invalid address or file of checks."
+                  invalid address, directory or file of checks, or one database or directory as source and target."
 )]
 pub struct Arguments {
     /// Print the report as JSON, and progress as JSON lines on standard error.
@@ -70,7 +70,7 @@ enum Command {
         /// Drop the target and create it again, empty.
         #[arg(long)]
         clear_target: bool,
-        /// Do so even if the target was changed after the move.
+        /// Do so even if the target was changed after the move, or was never found equal to the source.
         #[arg(long, requires = "clear_target")]
         discard_changes: bool,
     },
@@ -179,9 +179,9 @@ async fn execute(
                 (true, true) => Clearing::Always,
             };
             let (source, target) = databases.places()?;
-            let mut state = State::open(&databases.state, &source.to_string(), &target.to_string())?;
-            // A signal does not stop this: it undoes, and is short.
-            let undone = rollback::rollback(&source, &target, &mut state, clearing, progress).await?;
+            let mut state = State::open_existing(&databases.state, &source.to_string(), &target.to_string())?;
+            let places = (&source, &target);
+            let undone = Box::pin(rollback::rollback(places, &mut state, clearing, progress, stop)).await?;
             report::undone(undone, json);
             Ok(true)
         }

@@ -11,14 +11,11 @@ use tokio::process::Command;
 use crate::digest;
 use crate::failure::Failure;
 use crate::place::Place;
-use crate::progress::Progress;
+use crate::progress::{Progress, REPORT_EVERY};
 use crate::state::Dump;
 
 /// How much of a program's last output an error repeats.
 const SHOWN_OUTPUT: usize = 4 * 1024;
-
-/// How often the growth of the dump is reported.
-const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a program may take to write its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,6 +59,12 @@ impl Client {
     /// [`Failure::Program`], [`Failure::File`].
     pub async fn dump(&self, source: &Place, file: &Path, progress: Progress) -> Result<Dump, Failure> {
         let partial = file.with_extension("partial");
+        // A program that outlived a killed run may still write to it; its file is another one then.
+        if let Err(error) = std::fs::remove_file(&partial)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(Failure::at(&partial)(error));
+        }
         let mut program = self.program("pg_dump");
         source.lead(&mut program);
         program.args(["--format=custom", "--no-owner", "--no-privileges", "--no-password"]);
@@ -88,7 +91,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Failure::Program`].
-    pub async fn restore(&self, file: &Path, target: &Place) -> Result<(), Failure> {
+    pub async fn restore(&self, file: &Path, target: &Place, progress: Progress) -> Result<(), Failure> {
         let mut program = self.program("pg_restore");
         target.lead(&mut program);
         // `--dbname` has to be there for a restore into a database; the rest of the way is in the environment.
@@ -101,7 +104,28 @@ impl Client {
             "--no-password",
         ]);
         program.arg(file);
-        run(program, "pg_restore").await
+        tokio::select! {
+            done = run(program, "pg_restore") => done,
+            () = growth_of(target, progress) => Ok(()),
+        }
+    }
+}
+
+/// Reports the size of `target` from time to time, and never ends.
+async fn growth_of(target: &Place, progress: Progress) {
+    let size = async || {
+        let mut connection = target.connect().await?;
+        let size = "SELECT pg_database_size(current_database())";
+        let size = sqlx::query_scalar::<_, i64>(size).fetch_one(&mut connection).await;
+        Place::close(connection).await;
+        size.map_err(|error| target.failed(error))
+    };
+    loop {
+        tokio::time::sleep(REPORT_EVERY).await;
+        // The restore itself says what is wrong with the target.
+        if let Ok(bytes) = size().await {
+            progress.event("restore", &format!("{bytes} bytes"));
+        }
     }
 }
 

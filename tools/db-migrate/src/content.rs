@@ -4,6 +4,8 @@
 //! they become one digest for each table. Neither side holds more than a few rows: the server reads an index, or sorts on
 //! its disk when a key is text (servers can sort text differently, so it is sorted by bytes) or when a table has no key.
 
+use std::time::Instant;
+
 use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
@@ -11,6 +13,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use crate::digest;
 use crate::failure::Failure;
 use crate::place::Place;
+use crate::progress::{Progress, REPORT_EVERY};
 
 /// Each table with rows of its own, and its primary key as SQL: the columns to sort by, and their text.
 const TABLES: &str = r#"
@@ -112,11 +115,16 @@ pub async fn sequences(
 }
 
 impl Table {
-    /// Counts the rows and digests them.
+    /// Counts the rows and digests them. A large table reports from time to time how far it is.
     ///
     /// # Errors
     /// [`Failure::Database`].
-    pub async fn rows(&self, place: &Place, connection: &mut PgConnection) -> Result<Rows, Failure> {
+    pub async fn rows(
+        &self,
+        place: &Place,
+        connection: &mut PgConnection,
+        progress: Progress,
+    ) -> Result<Rows, Failure> {
         let digest = format!("sha256(convert_to({THIS_ROW}::text, 'UTF8'))");
         let from = format!("FROM ONLY {} AS {THIS_ROW}", self.name);
         let statement = match &self.key {
@@ -125,9 +133,14 @@ impl Table {
         };
         let mut rows = sqlx::query_scalar::<_, Vec<u8>>(AssertSqlSafe(statement)).fetch(connection);
         let (mut count, mut digest) = (0u64, digest::Running::default());
+        let mut reported = Instant::now();
         while let Some(row) = rows.try_next().await.map_err(|error| place.failed(error))? {
             digest.part(&row);
             count = count.saturating_add(1);
+            if reported.elapsed() >= REPORT_EVERY {
+                progress.event("compare", &format!("{place}: {}: {count} rows so far", self.name));
+                reported = Instant::now();
+            }
         }
         Ok(Rows { count, digest: digest.finish() })
     }

@@ -31,7 +31,12 @@ const OBSTACLES: &str = "
       AND s.setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
     UNION ALL
     SELECT format('the prepared transaction %L could write after the dump; commit it or roll it back', gid)
-    FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()";
+    FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()
+    UNION ALL
+    SELECT format('the subscription %I writes into the source what another server sends; run: ALTER SUBSCRIPTION %I DISABLE',
+                  subname, subname)
+    FROM pg_catalog.pg_subscription
+    WHERE subenabled AND subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
 
 /// The database's own setting, without those of roles.
 const PREVIOUS: &str = "
@@ -39,10 +44,17 @@ const PREVIOUS: &str = "
     WHERE s.setrole = 0 AND s.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
       AND entry LIKE 'default_transaction_read_only=%'";
 
-/// The sessions of clients on this database, except this one.
+/// The sessions on this database, except this one: of clients, and of extensions' workers. The others are of the server
+/// itself and write nothing that a dump has.
 const OTHERS: &str = "
     SELECT pid, backend_start::text FROM pg_catalog.pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+      AND backend_type NOT IN ('autovacuum worker', 'parallel worker', 'walsender')";
+
+/// The sessions of this program and the programs that it started, except this one.
+const OWN: &str = "
+    SELECT pid, backend_start::text FROM pg_catalog.pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'db-migrate'";
 
 /// Returns what would let writes through.
 ///
@@ -75,14 +87,34 @@ pub async fn is_frozen(place: &Place, connection: &mut PgConnection) -> Result<b
 /// [`Failure::Database`]; [`Failure::Program`] when a session does not end.
 pub async fn freeze(place: &Place, connection: &mut PgConnection) -> Result<usize, Failure> {
     set(place, connection, Some("on")).await?;
-    let earlier = sessions(place, connection).await?;
+    end_sessions(place, connection, OTHERS).await
+}
+
+/// Ends what a killed run left working on `place`, such as a `pg_restore` that does not know of the end of its parent.
+///
+/// # Errors
+/// As [`freeze`].
+pub async fn end_orphans(place: &Place) -> Result<usize, Failure> {
+    let mut connection = place.connect().await?;
+    let ended = end_sessions(place, &mut connection, OWN).await?;
+    Place::close(connection).await;
+    Ok(ended)
+}
+
+/// Ends the sessions that `query` finds, waits until they are gone, and returns how many there were.
+async fn end_sessions(
+    place: &Place,
+    connection: &mut PgConnection,
+    query: &'static str,
+) -> Result<usize, Failure> {
+    let earlier = sessions(place, connection, query).await?;
     for (pid, _) in &earlier {
         let end = sqlx::query("SELECT pg_catalog.pg_terminate_backend($1)").bind(pid);
         end.execute(&mut *connection).await.map_err(|error| place.failed(error))?;
     }
     let deadline = tokio::time::Instant::now() + END_TIMEOUT;
     loop {
-        let left = sessions(place, connection).await?;
+        let left = sessions(place, connection, query).await?;
         let waiting = left.iter().filter(|session| earlier.contains(session)).count();
         if waiting == 0 {
             return Ok(earlier.len());
@@ -104,7 +136,7 @@ pub async fn freeze(place: &Place, connection: &mut PgConnection) -> Result<usiz
 pub async fn release(place: &Place, frozen: &Frozen) -> Result<(), Failure> {
     let mut connection = place.connect().await?;
     set(place, &mut connection, frozen.previous.as_deref()).await?;
-    for (pid, _) in sessions(place, &mut connection).await? {
+    for (pid, _) in sessions(place, &mut connection, OTHERS).await? {
         let end = sqlx::query("SELECT pg_catalog.pg_terminate_backend($1)").bind(pid);
         end.execute(&mut connection).await.map_err(|error| place.failed(error))?;
     }
@@ -127,8 +159,12 @@ async fn set(place: &Place, connection: &mut PgConnection, value: Option<&str>) 
     Ok(())
 }
 
-async fn sessions(place: &Place, connection: &mut PgConnection) -> Result<Vec<(i32, String)>, Failure> {
-    let rows = sqlx::query(OTHERS).fetch_all(connection).await.map_err(|error| place.failed(error))?;
+async fn sessions(
+    place: &Place,
+    connection: &mut PgConnection,
+    query: &'static str,
+) -> Result<Vec<(i32, String)>, Failure> {
+    let rows = sqlx::query(query).fetch_all(connection).await.map_err(|error| place.failed(error))?;
     let session = |row: &sqlx::postgres::PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
     rows.iter().map(session).collect::<Result<_, sqlx::Error>>().map_err(|error| place.failed(error))
 }
@@ -139,6 +175,8 @@ pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn literal(text: &str) -> String {
+/// Returns `text` as SQL writes a text.
+#[must_use]
+pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -69,6 +69,15 @@ impl Move {
     /// # Errors
     /// [`Failure`]. If the source could not be released either, the error says so first.
     pub async fn run(&self, state: &mut State, stop: impl Future<Output = ()>) -> Result<Outcome, Failure> {
+        // Services may write to the target since, so it differs from the source, and a move that fails releases the
+        // source: then both would take writes.
+        if state.steps.held {
+            return Err(Failure::State(format!(
+                "this move is done, and {} is held read-only; `db-migrate verify` compares again, `db-migrate rollback` lets it \
+                 take writes again",
+                self.source
+            )));
+        }
         let ended = tokio::select! {
             biased;
             () = stop => Err(Failure::Stopped),
@@ -76,6 +85,8 @@ impl Move {
         };
         let is_good = ended.as_ref().is_ok_and(Outcome::is_good);
         if is_good && self.hold {
+            state.steps.held = true;
+            state.record()?;
             return ended;
         }
         if let Some(frozen) = state.steps.frozen.clone() {
@@ -112,6 +123,7 @@ impl Move {
     async fn prepare(&self, state: &mut State) -> Result<(), Failure> {
         let prepared = preparation::prepare(&self.source, &self.target, &self.client).await?;
         let mut faults = prepared.faults;
+        faults.extend(self.checks.obstacles(&self.target).await?);
         for note in prepared.notes {
             self.progress.event("prepare", &note);
         }
@@ -126,9 +138,11 @@ impl Move {
         // The restore of a killed process may have been complete.
         steps.restored |= steps.restoring && prepared.target_has_tables;
         if steps.restored && steps.dump.is_none() {
+            // Without a record of equality, a rollback cannot see whether the target was changed.
+            let discard = if steps.content.is_some() { "" } else { " --discard-changes" };
             return Err(Failure::State(format!(
                 "{} was restored before, and the source took writes since; `db-migrate verify` compares them, `db-migrate \
-                 rollback --clear-target` prepares another move",
+                 rollback --clear-target{discard}` prepares another move",
                 self.target
             )));
         }
@@ -169,9 +183,13 @@ impl Move {
         if state.steps.restored {
             self.progress.event("restore", "done in an earlier run");
         } else {
+            if state.steps.restoring {
+                let ended = freeze::end_orphans(&self.target).await?;
+                self.progress.event("restore", &format!("{ended} sessions of an earlier run were ended"));
+            }
             state.steps.restoring = true;
             state.record()?;
-            self.client.restore(&state.dump_file(), &self.target).await?;
+            self.client.restore(&state.dump_file(), &self.target, self.progress).await?;
             state.steps.restored = true;
             self.progress.event("restore", "done");
         }

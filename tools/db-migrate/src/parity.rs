@@ -7,6 +7,7 @@ use crate::catalogue::Catalogue;
 use crate::content::{self, RowDifference};
 use crate::digest;
 use crate::failure::Failure;
+use crate::identity;
 use crate::place::Place;
 use crate::progress::Progress;
 
@@ -68,9 +69,10 @@ impl Parity {
 /// Compares `source` and `target`.
 ///
 /// # Errors
-/// [`Failure::Database`]. Differences are a result.
+/// [`Failure::Invalid`] if they are one database; [`Failure::Database`]. Differences are a result.
 pub async fn compare(source: &Place, target: &Place, progress: Progress) -> Result<Parity, Failure> {
     let (mut from, mut to) = tokio::try_join!(source.connect(), target.connect())?;
+    identity::distinct((source, &mut from), (target, &mut to)).await?;
     let mut parity = Parity::default();
     definitions((source, &mut from), (target, &mut to), &mut parity).await?;
     progress.event("compare", &format!("definitions {} and {}", parity.source_schema, parity.target_schema));
@@ -87,7 +89,7 @@ pub async fn compare(source: &Place, target: &Place, progress: Progress) -> Resu
 ///
 /// # Errors
 /// [`Failure::Database`].
-pub async fn content_of(place: &Place) -> Result<String, Failure> {
+pub async fn content_of(place: &Place, progress: Progress) -> Result<String, Failure> {
     let mut connection = place.connect().await?;
     let mut digest = digest::Running::default();
     for (name, position) in content::sequences(place, &mut connection).await? {
@@ -95,7 +97,8 @@ pub async fn content_of(place: &Place) -> Result<String, Failure> {
         digest.part(position.as_bytes());
     }
     for table in content::tables(place, &mut connection).await? {
-        let rows = table.rows(place, &mut connection).await?;
+        let rows = table.rows(place, &mut connection, progress).await?;
+        progress.event("compare", &format!("{place}: {}: {} rows", table.name, rows.count));
         digest.part(table.name.as_bytes());
         digest.part(rows.digest.as_bytes());
     }
@@ -152,13 +155,14 @@ async fn rows(
     // The target's tables in their order, for its digest; a table that only one side has was found among the definitions.
     for table in &other {
         let Some(counterpart) = own.iter().find(|own| own.name == table.name) else {
-            let rows = table.rows(target, to).await?;
+            let rows = table.rows(target, to, progress).await?;
             target_content.part(table.name.as_bytes());
             target_content.part(rows.digest.as_bytes());
             continue;
         };
         // Each side sorts by its own key, so a differing key gives a differing order: then it is a definition that differs.
-        let (expected, found) = tokio::try_join!(counterpart.rows(source, from), table.rows(target, to))?;
+        let (expected, found) =
+            tokio::try_join!(counterpart.rows(source, from, progress), table.rows(target, to, progress))?;
         target_content.part(table.name.as_bytes());
         target_content.part(found.digest.as_bytes());
         parity.rows = parity.rows.saturating_add(expected.count);

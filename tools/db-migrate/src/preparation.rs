@@ -6,6 +6,7 @@ use sqlx::{PgConnection, Row as _};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::freeze;
+use crate::identity;
 use crate::place::Place;
 
 /// How many tables a plan lists; the largest come first.
@@ -15,11 +16,12 @@ const LISTED_TABLES: i64 = 50;
 const FACTS: &str = "
     SELECT current_setting('server_version_num')::int4 / 10000, pg_encoding_to_char(d.encoding)::text,
            d.datcollate::text, pg_is_in_recovery(),
-           format('%s %s', pg_postmaster_start_time(), d.oid), pg_database_size(d.oid),
+           pg_has_role(d.datdba, 'MEMBER'), pg_database_size(d.oid),
            (SELECT count(*) FROM pg_largeobject_metadata),
            (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
-           current_setting('default_transaction_read_only')
+           current_setting('default_transaction_read_only'),
+           EXISTS (SELECT FROM pg_class WHERE relkind = 'm')
     FROM pg_database d WHERE d.datname = current_database()";
 
 /// The tables, the largest first.
@@ -28,6 +30,40 @@ const SIZES: &str = "
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     ORDER BY 3 DESC, 1 LIMIT $1";
+
+/// Something of the source's server that the dump names and does not have.
+struct Need {
+    what: &'static str,
+    /// The names that the source uses.
+    used: &'static str,
+    /// The names that the target's server has.
+    offered: &'static str,
+    fix: &'static str,
+}
+
+/// Without each of these the restore would stop in its middle.
+const NEEDS: [Need; 3] = [
+    Need {
+        what: "extension",
+        used: "SELECT extname::text FROM pg_extension",
+        offered: "SELECT name::text FROM pg_available_extensions",
+        fix: "install its package there",
+    },
+    Need {
+        what: "role",
+        used: "SELECT DISTINCT r.rolname::text FROM pg_policy p, unnest(p.polroles) AS role JOIN pg_roles r ON r.oid = role",
+        offered: "SELECT rolname::text FROM pg_roles",
+        fix: "a policy names it; run there: CREATE ROLE … NOLOGIN",
+    },
+    Need {
+        what: "tablespace",
+        used:
+            "SELECT DISTINCT t.spcname::text FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace
+               WHERE c.relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_')",
+        offered: "SELECT spcname::text FROM pg_tablespace",
+        fix: "tables or indexes are in it; run there: CREATE TABLESPACE … LOCATION …",
+    },
+];
 
 /// What a move will meet.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -61,21 +97,24 @@ struct Facts {
     encoding: String,
     collation: String,
     is_standby: bool,
-    identity: String,
+    is_owned: bool,
     bytes: i64,
     large_objects: i64,
     relations: i64,
     read_only: String,
+    has_views: bool,
 }
 
 /// Looks at programs and databases, and changes nothing.
 ///
 /// # Errors
-/// [`Failure::Database`] or [`Failure::Program`] if a database or a program cannot be used at all.
+/// [`Failure::Database`] or [`Failure::Program`] if a database or a program cannot be used at all,
+/// [`Failure::Invalid`] if source and target are one database.
 pub async fn prepare(source: &Place, target: &Place, client: &Client) -> Result<Preparation, Failure> {
     let dumper = client.version("pg_dump").await?;
     let restorer = client.version("pg_restore").await?;
     let (mut from, mut to) = tokio::try_join!(source.connect(), target.connect())?;
+    identity::distinct((source, &mut from), (target, &mut to)).await?;
     let (own, other) = tokio::try_join!(facts(source, &mut from), facts(target, &mut to))?;
     let mut prepared = Preparation {
         source_bytes: own.bytes,
@@ -85,9 +124,6 @@ pub async fn prepare(source: &Place, target: &Place, client: &Client) -> Result<
     };
     let faults = &mut prepared.faults;
     versions((dumper, restorer), (&own, &other), faults);
-    if own.identity == other.identity {
-        faults.push("source and target are the same database; name another target".to_owned());
-    }
     if own.encoding != other.encoding {
         faults.push(format!(
             "the target's encoding is {} and the source's {}; create the target with ENCODING '{}' TEMPLATE template0",
@@ -97,6 +133,11 @@ pub async fn prepare(source: &Place, target: &Place, client: &Client) -> Result<
     if own.is_standby {
         faults.push(format!(
             "{source} is a standby, which cannot be made read-only by itself; name the primary"
+        ));
+    }
+    if !own.is_owned {
+        faults.push(format!(
+            "the user of {source} does not own that database, so it cannot make it read-only; name its owner or a superuser"
         ));
     }
     if other.is_standby {
@@ -111,8 +152,15 @@ pub async fn prepare(source: &Place, target: &Place, client: &Client) -> Result<
         ));
     }
     faults.extend(freeze::obstacles(source, &mut from).await?);
-    for missing in extensions(source, &mut from, target, &mut to).await? {
-        faults.push(format!("the target's server lacks the extension {missing}; install its package there"));
+    for need in NEEDS {
+        faults.extend(need.missing((source, &mut from), (target, &mut to)).await?);
+    }
+    if own.has_views {
+        prepared.notes.push(
+            "the source has materialized views, and the restore computes them anew: refresh them in the source before, or they \
+             may differ"
+                .to_owned(),
+        );
     }
     if own.collation != other.collation {
         prepared.notes.push(format!(
@@ -152,11 +200,12 @@ async fn facts(place: &Place, connection: &mut PgConnection) -> Result<Facts, Fa
             encoding: row.try_get(1)?,
             collation: row.try_get(2)?,
             is_standby: row.try_get(3)?,
-            identity: row.try_get(4)?,
+            is_owned: row.try_get(4)?,
             bytes: row.try_get(5)?,
             large_objects: row.try_get(6)?,
             relations: row.try_get(7)?,
             read_only: row.try_get(8)?,
+            has_views: row.try_get(9)?,
         })
     };
     read().map_err(|error: sqlx::Error| place.failed(error))
@@ -171,20 +220,19 @@ async fn sizes(place: &Place, connection: &mut PgConnection) -> Result<Vec<Table
     rows.iter().map(size).collect::<Result<_, sqlx::Error>>().map_err(|error| place.failed(error))
 }
 
-/// The extensions of the source that the target's server does not offer.
-async fn extensions(
-    source: &Place,
-    from: &mut PgConnection,
-    target: &Place,
-    to: &mut PgConnection,
-) -> Result<Vec<String>, Failure> {
-    let used: Vec<String> = sqlx::query_scalar("SELECT extname::text FROM pg_extension")
-        .fetch_all(from)
-        .await
-        .map_err(|error| source.failed(error))?;
-    let offered: Vec<String> = sqlx::query_scalar("SELECT name::text FROM pg_available_extensions")
-        .fetch_all(to)
-        .await
-        .map_err(|error| target.failed(error))?;
-    Ok(used.into_iter().filter(|name| !offered.contains(name)).collect())
+impl Need {
+    /// Returns a fault for each name that the source uses and the target's server does not have.
+    async fn missing(
+        &self,
+        (source, from): (&Place, &mut PgConnection),
+        (target, to): (&Place, &mut PgConnection),
+    ) -> Result<Vec<String>, Failure> {
+        let used: Vec<String> =
+            sqlx::query_scalar(self.used).fetch_all(from).await.map_err(|error| source.failed(error))?;
+        let offered: Vec<String> =
+            sqlx::query_scalar(self.offered).fetch_all(to).await.map_err(|error| target.failed(error))?;
+        let fault =
+            |name: &String| format!("the target's server lacks the {} {name}; {}", self.what, self.fix);
+        Ok(used.iter().filter(|name| !offered.contains(name)).map(fault).collect())
+    }
 }

@@ -12,6 +12,9 @@ use crate::failure::Failure;
 /// The form of `state.json`. Another program version refuses a state that it does not know.
 const VERSION: u32 = 1;
 
+/// The file of the steps.
+const RECORD: &str = "state.json";
+
 /// The largest state file. A move of 100,000 tables records about 20 MB.
 const MAX_STATE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -34,6 +37,13 @@ pub struct Steps {
     pub restored: bool,
     /// The content of both databases when they were equal, so that a rollback sees later changes of the target.
     pub content: Option<String>,
+    /// Whether the move ended well and holds the source: services may use the target, and no further run may release
+    /// the source.
+    #[serde(default)]
+    pub held: bool,
+    /// The statements that create the target again, recorded before it is dropped.
+    #[serde(default)]
+    pub recreation: Option<Vec<String>>,
 }
 
 /// How the source was before it was frozen.
@@ -64,6 +74,20 @@ pub struct State {
 }
 
 impl State {
+    /// Opens the directory of a move that began. Without a record of its steps there is nothing to go by.
+    ///
+    /// # Errors
+    /// As [`State::open`], and [`Failure::State`] if `directory` has no record.
+    pub fn open_existing(directory: &Path, source: &str, target: &str) -> Result<Self, Failure> {
+        if !directory.join(RECORD).try_exists().map_err(Failure::at(directory))? {
+            return Err(Failure::State(format!(
+                "{} has no record of a move; name the directory of the move with --state",
+                directory.display()
+            )));
+        }
+        Self::open(directory, source, target)
+    }
+
     /// Opens `directory`, and creates it if it is missing.
     ///
     /// # Errors
@@ -83,7 +107,7 @@ impl State {
             }
             Err(TryLockError::Error(error)) => return Err(Failure::at(&lock_file)(error)),
         }
-        let steps = match read(&directory.join("state.json"))? {
+        let steps = match read(&directory.join(RECORD))? {
             Some(steps) => steps,
             None => Steps {
                 version: VERSION,
@@ -114,7 +138,7 @@ impl State {
     /// # Errors
     /// [`Failure::File`].
     pub fn record(&self) -> Result<(), Failure> {
-        let path = self.directory.join("state.json");
+        let path = self.directory.join(RECORD);
         let text =
             serde_json::to_vec_pretty(&self.steps).map_err(|error| Failure::at(&path)(error.into()))?;
         let mut file =
@@ -132,6 +156,7 @@ impl State {
     pub fn released(&mut self) -> Result<(), Failure> {
         self.steps.frozen = None;
         self.steps.dump = None;
+        self.steps.held = false;
         self.record()
     }
 }

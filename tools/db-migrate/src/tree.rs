@@ -164,16 +164,17 @@ impl Trees {
 
 /// The path without symbolic links, `.` and `..`, also of a directory that does not exist yet.
 fn resolved(path: &Path) -> Result<PathBuf, Failure> {
-    match std::fs::canonicalize(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-                return Err(Failure::at(path)(error));
-            };
+    let error = match std::fs::canonicalize(path) {
+        Ok(found) => return Ok(found),
+        Err(error) => error,
+    };
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if error.kind() == std::io::ErrorKind::NotFound => {
             // A relative name alone has an empty parent.
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             Ok(resolved(parent)?.join(name))
         }
-        found => found.map_err(Failure::at(path)),
+        (_, _) => Err(Failure::at(path)(error)),
     }
 }
 

@@ -15,6 +15,9 @@ pub(super) fn outcome(outcome: &Outcome, json: bool) {
         let mut text = parity_text(&outcome.parity);
         text.push_str(&checks_text(&outcome.failed_checks));
         text.push_str(&format!("dump: {}\n", outcome.dump.display()));
+        if outcome.is_good() {
+            text.push_str("run ANALYZE in the target before it takes load\n");
+        }
         if outcome.source_is_read_only {
             text.push_str("the source is still read-only; `db-migrate rollback` lets it take writes again\n");
         }

@@ -1,6 +1,6 @@
 //! The process ends in the middle: the source takes writes again, or the next command sees to it.
 
-use crate::stage::{Stage, ended, send};
+use crate::stage::{SLEEPING, Stage, ended, send};
 
 const WRITE: &str = "INSERT INTO visits VALUES ('/later', 1)";
 
@@ -57,6 +57,49 @@ fn a_killed_move_goes_on_where_it_ended() {
     stage.source.sql(WRITE);
     // A second time there is nothing to undo.
     assert_eq!(stage.run(&["rollback"]).report["source_released"], false);
+}
+
+#[test]
+fn a_held_move_is_done_and_another_run_does_not_release_the_source() {
+    let stage = Stage::set();
+    assert_eq!(stage.run(&["run", "--hold"]).code, Some(0));
+    // The services write to the target already.
+    stage.target.sql(WRITE);
+    for more in [&["run"][..], &["run", "--hold"]] {
+        let refused = stage.run(more);
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.log.contains("this move is done"), "{refused:?}");
+        assert!(!stage.source_takes_writes(), "both would take writes");
+    }
+    assert_eq!(stage.run(&["rollback"]).report["source_released"], true);
+    assert!(stage.source_takes_writes());
+    let refused = stage.run(&["run"]);
+    assert!(refused.log.contains("the source took writes since"), "{refused:?}");
+}
+
+#[test]
+fn a_restore_that_outlived_a_killed_run_is_ended_by_the_next() {
+    let stage = Stage::set();
+    let programs = stage.directory.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    // In place of `pg_restore`: the beginning of a restore, which does not end by itself.
+    let endless = "case $1 in --version) exec pg_restore --version ;; esac
+                   exec psql --no-psqlrc -c 'CREATE TABLE users (); SELECT pg_sleep(600)'";
+    for (name, script) in [("pg_dump", "exec pg_dump \"$@\""), ("pg_restore", endless)] {
+        let program = programs.join(name);
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut child = stage.command(&["run", "--pg-bin", programs.to_str().unwrap()]).spawn().unwrap();
+    harness::eventually("the restore runs", || stage.target.sql(SLEEPING) == "1");
+    send(&child, "-KILL");
+    // The restore has its standard error from the killed process, so nothing waits for the end of that.
+    child.wait().unwrap();
+    assert_eq!(stage.target.sql(SLEEPING), "1", "it outlived the process");
+    let moved = stage.run(&["run"]);
+    assert_eq!((moved.code, moved.differences().len()), (Some(0), 0), "{moved:?}");
+    assert!(moved.log.contains("1 sessions of an earlier run were ended"), "{moved:?}");
 }
 
 #[test]

@@ -8,9 +8,11 @@
     reason = "tests"
 )]
 
+mod clearing;
 mod damage;
 mod ends;
 mod legacy;
 mod refusals;
 mod served;
 mod stage;
+mod varied;

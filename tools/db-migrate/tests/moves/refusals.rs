@@ -13,6 +13,13 @@ fn a_plan_names_all_faults_and_changes_nothing() {
         "CREATE ROLE writer; ALTER ROLE writer IN DATABASE postgres SET default_transaction_read_only = off",
     );
     stage.source.sql("SELECT lo_create(0)");
+    stage.source.sql("ALTER ROLE postgres SET allow_in_place_tablespaces = on");
+    stage.source.sql("CREATE TABLESPACE fast LOCATION ''");
+    stage.source.sql(
+        "CREATE TABLE quick () TABLESPACE fast; CREATE POLICY writes ON visits TO writer;
+         CREATE SUBSCRIPTION follows CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false, slot_name = 's');
+         ALTER SUBSCRIPTION follows ENABLE",
+    );
     for command in ["plan", "run"] {
         let refused = stage.run(&[command]);
         assert_eq!(refused.code, Some(1), "{refused:?}");
@@ -20,6 +27,9 @@ fn a_plan_names_all_faults_and_changes_nothing() {
             "is not empty",
             "ALTER ROLE writer IN DATABASE postgres RESET default_transaction_read_only",
             "1 large objects",
+            "lacks the role writer",
+            "lacks the tablespace fast",
+            "ALTER SUBSCRIPTION follows DISABLE",
         ] {
             let found = format!("{}{}", refused.report, refused.log);
             assert!(found.contains(text), "{text:?} is missing in {found}");
@@ -35,10 +45,34 @@ fn a_plan_names_all_faults_and_changes_nothing() {
 #[test]
 fn the_same_database_and_an_older_program_are_refused() {
     let stage = Stage::set();
-    let mut same = stage.command(&["plan"]);
-    same.env("DB_MIGRATE_TARGET", stage.source.url().replace("127.0.0.1", "localhost"));
-    let same = crate::stage::ended(same.spawn().unwrap());
-    assert!(same.report["faults"].to_string().contains("the same database"), "{same:?}");
+    let (own, other) =
+        (format!("127.0.0.1:{}", stage.source.port()), format!("localhost:{}", stage.source.port()));
+    let run = |command: &[&str], target: &str| {
+        let mut same = stage.command(command);
+        same.env("DB_MIGRATE_TARGET", stage.source.url().replace("127.0.0.1", target));
+        crate::stage::ended(same.spawn().unwrap())
+    };
+    for (command, target) in
+        ["plan", "run", "verify"].into_iter().flat_map(|one| [(one, "127.0.0.1"), (one, "localhost")])
+    {
+        let same = run(&[command], target);
+        assert_eq!((same.code, &same.report), (Some(64), &serde_json::Value::Null), "{command}: {same:?}");
+        let target = format!("the target {target}:{}/postgres", stage.source.port());
+        for text in [&format!("the source {own}/postgres"), &target, "the same database"] {
+            assert!(same.log.contains(text), "{command}: {text:?} is missing in {same:?}");
+        }
+    }
+    // The record of an earlier version, which did not look.
+    let steps = serde_json::json!({
+        "version": 1, "source": format!("{own}/postgres"), "target": format!("{other}/postgres"), "frozen": null, "dump": null,
+        "restoring": true, "restored": true, "content": null,
+    });
+    std::fs::create_dir_all(stage.state()).unwrap();
+    std::fs::write(stage.state().join("state.json"), steps.to_string()).unwrap();
+    let same = run(&["rollback", "--clear-target", "--discard-changes"], "localhost");
+    assert_eq!(same.code, Some(64), "{same:?}");
+    assert_eq!(stage.source.sql("SELECT count(*) FROM books"), "200");
+    std::fs::remove_file(stage.state().join("state.json")).unwrap();
 
     let old = stage.directory.path().join("old");
     std::fs::create_dir(&old).unwrap();
@@ -53,6 +87,48 @@ fn the_same_database_and_an_older_program_are_refused() {
     assert!(refused.log.contains("pg_dump 12 cannot dump a server of version"), "{refused:?}");
     let missing = stage.run(&["run", "--pg-bin", "/nowhere"]);
     assert!(missing.log.contains("install the client programs of PostgreSQL"), "{missing:?}");
+}
+
+#[test]
+fn a_standby_is_no_target_until_it_is_promoted() {
+    let stage = Stage::set();
+    let standby = stage.source.standby();
+    harness::eventually("the standby has the rows", || standby.sql("SELECT count(*) FROM visits") == "52");
+    let address = standby.url();
+    let refused = stage.run(&["verify", "--target", &address]);
+    assert_eq!(refused.code, Some(64), "{refused:?}");
+    assert!(refused.log.contains("a database and its standby"), "{refused:?}");
+    standby.promote();
+    let verified = stage.run(&["verify", "--target", &address]);
+    assert_eq!((verified.code, verified.differences().len()), (Some(0), 0), "{verified:?}");
+}
+
+#[test]
+fn what_would_fail_only_at_the_end_is_found_before_the_source_is_frozen() {
+    let stage = Stage::set();
+    stage.source.sql("CREATE ROLE reader LOGIN");
+    stage.target.sql("CREATE ROLE reader LOGIN");
+    let name = "an_application_with_a_name_of_more_than_forty_seven_bytes";
+    stage.target.sql(&format!("CREATE DATABASE {name} OWNER reader"));
+    let checks = stage.checks(
+        "services: [{ name: one, command: [a-missing-program] }, { name: two, command: [/nowhere/program] }, { name: three, \
+         command: [sh] }]",
+    );
+    let [source, target] = [(&stage.source, "postgres"), (&stage.target, name)]
+        .map(|(server, name)| format!("postgres://reader@127.0.0.1:{}/{name}", server.port()));
+    let refused = stage.run(&["run", "--checks", &checks, "--source", &source, "--target", &target]);
+    assert_eq!((refused.code, &refused.report), (Some(1), &serde_json::Value::Null), "{refused:?}");
+    for text in [
+        "does not own that database",
+        "longer than 63 bytes",
+        "`a-missing-program` of the checks of `one` is not found",
+        "`/nowhere/program` of the checks of `two` is not found",
+        "may not create the copy for the checks",
+    ] {
+        assert!(refused.log.contains(text), "{text:?} is missing in {refused:?}");
+    }
+    assert!(!refused.log.contains("`three`"), "{refused:?}");
+    assert_eq!(stage.run(&["run", "--checks", "/nowhere/checks.yaml"]).code, Some(64));
 }
 
 #[test]
