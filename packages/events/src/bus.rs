@@ -3,7 +3,8 @@
 //! | | RabbitMQ | in the process |
 //! |---|---|---|
 //! | published | when the broker confirmed it: it is on disk | when every subscriber has handled it |
-//! | a subscriber is away | its durable queue keeps [`MAX_WAITING`] events | it gets events from when it subscribes |
+//! | a subscriber is away, or never started | its durable queue keeps [`MAX_WAITING`] events | it gets events from when it subscribes |
+//! | its queue was deleted | it is declared again, and the event published again | |
 //! | an event cannot be handled | it is a dead letter after [`MAX_TRIES`] | its row of the outbox waits, and dies in the end |
 //!
 //! A publication that is not confirmed is repeated by the outbox, so an event may arrive twice: [`crate::handled`].
@@ -11,6 +12,7 @@
 mod consumer;
 mod local;
 mod publisher;
+mod services;
 mod topology;
 
 use std::fmt;
@@ -27,6 +29,7 @@ use crate::exchange::Exchange;
 use crate::handled::Handle;
 
 pub use consumer::{MAX_REDELIVERIES, MAX_TRIES};
+pub use services::{Consumers, UnknownConsumer};
 pub use topology::{InvalidName, InvalidPattern, MAX_WAITING, Pattern, Topology};
 
 /// Why an event was not published.
@@ -119,8 +122,8 @@ impl Bus {
     }
 
     /// Subscribes, and returns the work of the consumer: run it until it ends, which it does some time after `stop` is true
-    /// or its sender is gone. Within the process the subscription counts from now on; at the broker, from the first
-    /// connection on and for as long as the queue exists.
+    /// or its sender is gone. Within the process the subscription counts from now on; at the broker, from when its queue exists:
+    /// for a service of the table, from the first publication or subscription of any service.
     pub fn consume<H: Handle>(
         &self,
         subscription: Subscription,

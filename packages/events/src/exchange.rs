@@ -2,8 +2,9 @@
 
 use crate::envelope::EventType;
 
-/// The routing key of events at the audit exchange. The authorizer's own events have other keys.
-pub(crate) const AUDITED: &str = "event";
+/// The routing key of everything at the audit exchange, also of the authorizer's events. It is one for all types, because a direct
+/// exchange drops what no binding names: with a key for each type, a new type would be lost.
+pub(crate) const AUDITED: &str = "audit";
 
 /// Where events are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -54,6 +54,15 @@ pub const EVENTS_PREFIX: Variable = Variable {
     secret: false,
 };
 
+/// The services with queues at the broker.
+pub const AMQP_CONSUMERS: Variable = Variable {
+    name: "AMQP_CONSUMERS",
+    default: None,
+    help: "Services whose queues are kept at the broker, separated by commas: those of docs/events.md that are deployed, the \
+           same list for every service; unset means all",
+    secret: false,
+};
+
 /// The access key of SES.
 pub const SES_KEY: Variable = Variable {
     name: "SES_KEY",

@@ -10,8 +10,8 @@ use events::bus::Topology;
 use kit::StartError;
 use kit::base::Base;
 use kit::settings::{
-    AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader, SES_KEY,
-    SES_REGION, SES_URL, Variable,
+    AMQP_CONSUMERS, AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader,
+    SES_KEY, SES_REGION, SES_URL, Variable,
 };
 use mail::{Keys, Ses};
 use uuid::Uuid;
@@ -57,6 +57,7 @@ pub const VARIABLES: &[Variable] = &[
     NOTIFICATIONS_ADDRESS,
     AMQP_URL,
     EVENTS_PREFIX,
+    AMQP_CONSUMERS,
     FCM_ACCOUNT,
     FCM_URL,
     SES_FROM,
@@ -112,7 +113,10 @@ impl Settings {
             address: reader.address(&NOTIFICATIONS_ADDRESS),
             base: Base::read(&mut reader),
             broker: reader.parsed_by(&AMQP_URL, |url| Address::parse(url).map_err(|error| error.to_string())),
-            topology: reader.parsed(&EVENTS_PREFIX).unwrap_or_default(),
+            topology: reader
+                .parsed::<Topology>(&EVENTS_PREFIX)
+                .unwrap_or_default()
+                .with_consumers(reader.parsed(&AMQP_CONSUMERS).unwrap_or_default()),
             fcm: reader.optional(&FCM_ACCOUNT).map(|file| (PathBuf::from(file), fcm_url)),
             ses: ses(&mut reader, address_of),
         };

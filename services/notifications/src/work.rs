@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use clock::Clock;
-use events::Exchange;
 use events::bus::{Bus, Handler, Subscription};
 use events::outbox::{Counts, Deliver as _, Worker};
 use events::relay::Relay;
@@ -44,12 +43,7 @@ pub fn start(
     let relay = Worker::new(database.clone(), queue.outbox(), Relay::new(bus.clone()));
     tally.events.push(relay.counts());
     work.run(|stop| relay.run(stop));
-    if let Ok(every) = "#".parse() {
-        let subscription = Subscription {
-            consumer: SERVICE.to_owned(),
-            exchange: Exchange::Notifications,
-            patterns: vec![every],
-        };
+    if let Ok(subscription) = Subscription::of(SERVICE) {
         let handler =
             Handler { handle: Arriving(queue.clone()), database: database.clone(), clock: Arc::clone(clock) };
         work.run(|stop| bus.consume(subscription, handler, stop));

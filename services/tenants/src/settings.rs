@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
+use events::bus::Topology;
 use identity::ServiceName;
 use kit::base::Base;
 use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
 use kit::settings::{
-    AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader, Variable,
+    AMQP_CONSUMERS, AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader,
+    Variable,
 };
 
 /// The address to listen on.
@@ -62,6 +64,7 @@ pub const VARIABLES: &[Variable] = &[
     REDIS_URL,
     AMQP_URL,
     EVENTS_PREFIX,
+    AMQP_CONSUMERS,
     CUTOVER_HOME,
     DATABASE_URL,
     EDGE_NAME,
@@ -88,7 +91,7 @@ pub struct Settings {
     /// The broker for events. Contains a password.
     pub broker: Option<broker_connection::Address>,
     /// The names at the broker.
-    pub topology: events::bus::Topology,
+    pub topology: Topology,
 }
 
 impl std::fmt::Debug for Settings {
@@ -123,7 +126,10 @@ impl Settings {
             broker: reader.parsed_by(&AMQP_URL, |url| {
                 broker_connection::Address::parse(url).map_err(|e| e.to_string())
             }),
-            topology: reader.parsed(&EVENTS_PREFIX).unwrap_or_default(),
+            topology: reader
+                .parsed::<Topology>(&EVENTS_PREFIX)
+                .unwrap_or_default()
+                .with_consumers(reader.parsed(&AMQP_CONSUMERS).unwrap_or_default()),
         };
         reader.finish(settings)
     }

@@ -29,7 +29,7 @@ use events::bus::{Handler, Subscription};
 use events::outbox::Worker;
 use events::outbox::metrics::{Kind, Rows};
 use events::relay::Relay;
-use events::{Bus, Exchange, Outbox, Source};
+use events::{Bus, Outbox, Source};
 use kit::Metrics;
 use kit::caller::Words;
 use kit::startup::{About, HeaderCase, Service, StartError};
@@ -144,16 +144,10 @@ fn exchange(
     });
     work.run(|stop| relay.run(stop));
     work.run_until_stopped(events::outbox::keep_house(database.clone(), Arc::clone(clock)));
-    if let Ok(gone) = devices::GONE.parse() {
-        let subscription = Subscription {
-            consumer: ABOUT.name.to_owned(),
-            exchange: Exchange::Events,
-            patterns: vec![gone],
-        };
-        let handler = Handler { handle: devices::Gone, database: database.clone(), clock: Arc::clone(clock) };
-        work.run(|stop| bus.consume(subscription, handler, stop));
-        work.run_until_stopped(forget_handled(database.clone(), Arc::clone(clock)));
-    }
+    let subscription = Subscription::of(ABOUT.name).map_err(|error| StartError::File(error.to_string()))?;
+    let handler = Handler { handle: devices::Gone, database: database.clone(), clock: Arc::clone(clock) };
+    work.run(|stop| bus.consume(subscription, handler, stop));
+    work.run_until_stopped(forget_handled(database.clone(), Arc::clone(clock)));
     let instance = format!("{}-{}", std::process::id(), Uuid::new_v4().simple());
     Ok(Push::new(outbox, Source { service: ABOUT.name.to_owned(), instance }))
 }

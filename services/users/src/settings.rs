@@ -9,7 +9,8 @@ use kit::base::Base;
 use kit::generation::Surface;
 use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
 use kit::settings::{
-    AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader, Variable,
+    AMQP_CONSUMERS, AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader,
+    Variable,
 };
 
 use crate::tenants::rule::Rule;
@@ -66,6 +67,7 @@ pub const VARIABLES: &[Variable] = &[
     USERS_TENANT_RULE,
     AMQP_URL,
     EVENTS_PREFIX,
+    AMQP_CONSUMERS,
     CUTOVER_HOME,
     DATABASE_URL,
     EDGE_NAME,
@@ -111,7 +113,10 @@ impl Settings {
             service_edge_url: service_edge_url(&mut reader),
             tenant_rule: reader.parsed(&USERS_TENANT_RULE),
             broker: reader.parsed_by(&AMQP_URL, |url| Address::parse(url).map_err(|error| error.to_string())),
-            topology: reader.parsed(&EVENTS_PREFIX).unwrap_or_default(),
+            topology: reader
+                .parsed::<Topology>(&EVENTS_PREFIX)
+                .unwrap_or_default()
+                .with_consumers(reader.parsed(&AMQP_CONSUMERS).unwrap_or_default()),
         };
         reader.finish(settings)
     }

@@ -1,11 +1,12 @@
-//! Publishes events to RabbitMQ: the durable topic exchange [`EXCHANGE`], the durable queue [`QUEUE`] bound
-//! to it, each event persistent, with its kind as routing key and its id as message id.
+//! Publishes events to RabbitMQ: the durable direct exchange [`EXCHANGE`], the durable queue [`QUEUE`] bound
+//! to it by [`KEY`], each event persistent, with its kind as message type and its id as message id.
 //!
 //! | what happens | then |
 //! |---|---|
 //! | the broker confirms | the event counts as written |
 //! | there are several brokers | they are tried in the order of the address, [`CONNECT_WITHIN`] each; events go to the first that accepts |
 //! | it refuses, is silent for [`CONFIRM_WITHIN`], or the connection breaks | the same events are published again on a new connection; a consumer may see one twice and recognises it by its id |
+//! | the exchange has another type, as older versions made it | the log says how to delete it; until then, as when it is unavailable |
 //! | it stays unavailable | retried after 0.1 s, doubling up to [`MAX_PAUSE`]; events wait in the queue, and without room they are dropped and counted |
 //! | the process ends | queued events have [`FLUSH_WITHIN`]; the rest is dropped and counted |
 //!
@@ -19,6 +20,7 @@ use std::time::Duration;
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ExchangeKind};
 use tokio::sync::mpsc::error::TrySendError;
@@ -37,6 +39,9 @@ pub const EXCHANGE: &str = "coder.audit";
 
 /// The queue that is created and bound if it is missing.
 pub const QUEUE: &str = "coder.audit";
+
+/// The routing key of every event. It is one for all kinds, because a direct exchange drops what no binding names.
+pub const KEY: &str = "audit";
 
 /// How long a connection with its declarations may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -106,6 +111,11 @@ enum Trouble {
     Json(#[from] serde_json::Error),
     #[error("the broker refused an event, probably because the queue is full")]
     Refused,
+    #[error(
+        "the exchange {EXCHANGE} exists and is not of the type direct; delete it once (`rabbitmqadmin delete exchange \
+         name={EXCHANGE}`): it is made again at the next connection, and its queue keeps its messages"
+    )]
+    OtherType,
     #[error("the exchange leads to no queue")]
     Unroutable,
     #[error("{0}")]
@@ -196,18 +206,27 @@ async fn connect_to(entry: Entry) -> Result<(Connection, Channel), Trouble> {
     let asking = connection.create_channel().await?;
     let exists = asking.queue_declare(QUEUE.into(), passive, FieldTable::default()).await.is_ok();
     let channel = if exists { asking } else { connection.create_channel().await? };
-    channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
+    channel
+        .exchange_declare(EXCHANGE.into(), ExchangeKind::Direct, durable, FieldTable::default())
+        .await
+        .map_err(undeclared)?;
     if !exists {
         let queue = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(QUEUE.into(), queue, FieldTable::default()).await?;
     }
-    let every_kind = "#";
     let options = QueueBindOptions::default();
-    channel
-        .queue_bind(QUEUE.into(), EXCHANGE.into(), every_kind.into(), options, FieldTable::default())
-        .await?;
+    channel.queue_bind(QUEUE.into(), EXCHANGE.into(), KEY.into(), options, FieldTable::default()).await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     Ok((connection, channel))
+}
+
+/// Returns what a refused declaration of the exchange means.
+fn undeclared(error: lapin::Error) -> Trouble {
+    let conflict = AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED);
+    match error.kind() {
+        lapin::ErrorKind::ProtocolError(refusal) if *refusal.kind() == conflict => Trouble::OtherType,
+        _ => Trouble::Amqp(error),
+    }
 }
 
 async fn publish(channel: &Channel, batch: &[Arc<Event>]) -> Result<(), Trouble> {
@@ -220,11 +239,8 @@ async fn publish(channel: &Channel, batch: &[Arc<Event>]) -> Result<(), Trouble>
             .with_message_id(event.id.to_string().into())
             .with_type(event.kind().into());
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-        confirms.push(
-            channel
-                .basic_publish(EXCHANGE.into(), event.kind().into(), options, &payload, properties)
-                .await?,
-        );
+        confirms
+            .push(channel.basic_publish(EXCHANGE.into(), KEY.into(), options, &payload, properties).await?);
     }
     for confirm in confirms {
         match confirm.await? {
@@ -261,5 +277,36 @@ mod tests {
         drop(broker);
         assert_eq!(counts.dropped.get(), u64::try_from(MAX_WAITING).unwrap() + 5, "the end counts the rest");
         assert_eq!(counts.written.get(), 0);
+    }
+
+    #[test]
+    fn an_exchange_of_an_older_version_is_logged_and_its_events_arrive_once_it_is_deleted() {
+        use crate::observe::audit::event::Body;
+        use clock::UnixTime;
+        use prometheus::IntCounter;
+
+        let rabbit = harness::RabbitMq::start();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let entry = || Address::parse(&rabbit.url()).unwrap().entries().unwrap().remove(0);
+        let (_connection, raw) = runtime.block_on(async {
+            let connection = entry().connect("the test").await.unwrap();
+            let raw = connection.create_channel().await.unwrap();
+            let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+            raw.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, FieldTable::default())
+                .await
+                .unwrap();
+            (connection, raw)
+        });
+        let refused = runtime.block_on(connect(&Address::parse(&rabbit.url()).unwrap())).unwrap_err();
+        assert!(refused.to_string().contains("rabbitmqadmin delete exchange name=coder.audit"), "{refused}");
+
+        let counter = |name: &str| IntCounter::new(name, "x").unwrap();
+        let counts = Counts { written: counter("written"), dropped: counter("dropped") };
+        let (queue, _broker) = open(Address::parse(&rabbit.url()).unwrap(), counts.clone()).unwrap();
+        let body = Body::Admin { action: "started", detail: String::new() };
+        queue.put(Arc::new(Event { id: uuid::Uuid::nil(), time: UnixTime::from_seconds(1), body }));
+        runtime.block_on(raw.exchange_delete(EXCHANGE.into(), Default::default())).unwrap();
+        harness::eventually("the event arrives", || counts.written.get() == 1);
+        assert_eq!(counts.dropped.get(), 0);
     }
 }

@@ -152,7 +152,8 @@ fn taken(url: &str) -> Vec<Value> {
             let event: Value = serde_json::from_slice(&message.delivery.data).expect("every event is JSON");
             let properties = &message.delivery.properties;
             assert_eq!(properties.message_id().as_ref().map(|id| id.as_str()), event["id"].as_str());
-            assert_eq!(message.delivery.routing_key.as_str(), event["kind"], "{event:#}");
+            assert_eq!(message.delivery.routing_key.as_str(), "audit", "{event:#}");
+            assert_eq!(properties.kind().as_ref().map(|kind| kind.as_str()), event["kind"].as_str());
             assert_eq!(*properties.delivery_mode(), Some(2), "it survives a restart of the broker");
             events.push(event);
         }
@@ -239,7 +240,7 @@ fn a_queue_that_is_removed_or_refuses_costs_no_event_and_no_request() {
                     .queue_bind(
                         "coder.audit".into(),
                         "coder.audit".into(),
-                        "#".into(),
+                        "audit".into(),
                         lapin::options::QueueBindOptions::default(),
                         FieldTable::default(),
                     )

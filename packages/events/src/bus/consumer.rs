@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::bus::publisher::{self, CONNECT_WITHIN, PAUSES};
-use crate::bus::topology::Topology;
+use crate::bus::topology::{Topology, Undeclared};
 use crate::bus::{Handler, Subscription};
 use crate::envelope::Envelope;
 use crate::handled::{self, Handle, NotHandled};
@@ -87,11 +87,12 @@ async fn open(
     let connection = publisher::connect(address, &subscription.consumer).await?;
     let prepare = async {
         let channel = connection.create_channel().await?;
-        topology.declare_exchanges(&connection, &channel).await?;
-        let queue = topology.declare_queue(&channel, subscription).await?;
+        topology.declare(&channel).await?;
+        let queue = topology.declare_subscription(&connection, &channel, subscription).await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         let (tag, options) = (subscription.consumer.as_str(), BasicConsumeOptions::default());
-        channel.basic_consume(queue.into(), tag.into(), options, FieldTable::default()).await
+        let consumer = channel.basic_consume(queue.into(), tag.into(), options, FieldTable::default());
+        Ok::<_, Undeclared>(consumer.await?)
     };
     match timeout(CONNECT_WITHIN, prepare).await {
         Ok(Ok(consumer)) => Ok((connection, consumer)),

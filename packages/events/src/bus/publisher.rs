@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::bus::NotPublished;
-use crate::bus::topology::Topology;
+use crate::bus::topology::{Topology, Undeclared};
 use crate::envelope::Envelope;
 use crate::exchange::Exchange;
 use crate::pace;
@@ -36,11 +36,23 @@ pub struct Publisher {
 struct Link {
     /// The open channel. The connection lives as long as it is here.
     open: Option<(Connection, Channel)>,
+    /// Whether the exchange of the audit was declared over it.
+    has_audit: bool,
+    /// Whether the log says that it cannot be declared.
+    is_audit_logged: bool,
     failures: u32,
     /// Before this, no other connection is tried, so that many publishers do not hammer a broker that is down.
     not_before: Option<Instant>,
     /// Why the last connection failed.
     trouble: String,
+}
+
+/// What came of an event that the broker confirmed.
+enum Published {
+    /// It is in the queues that want it.
+    Routed,
+    /// A queue should have it, and there is none.
+    Unrouted,
 }
 
 impl Publisher {
@@ -57,12 +69,34 @@ impl Publisher {
     }
 
     pub(super) async fn is_reachable(&self) -> bool {
-        self.channel().await.is_ok()
+        self.channel(Exchange::Events).await.is_ok()
     }
 
     pub(super) async fn publish(&self, exchange: Exchange, event: &Envelope) -> Result<(), NotPublished> {
         let payload = event.to_json().map_err(|error| NotPublished::Refused(error.to_string()))?;
-        let channel = self.channel().await?;
+        match self.publish_once(exchange, event, &payload).await? {
+            Published::Routed => return Ok(()),
+            Published::Unrouted => {}
+        }
+        // Somebody deleted a queue. Declaring is the same whether it is there or not.
+        self.declare_again(exchange).await?;
+        match self.publish_once(exchange, event, &payload).await? {
+            Published::Routed => Ok(()),
+            Published::Unrouted => {
+                let name = self.topology.exchange(exchange);
+                let trouble = format!("{}: no queue takes {} from {name}", self.address, event.kind);
+                Err(NotPublished::Unavailable(trouble))
+            }
+        }
+    }
+
+    async fn publish_once(
+        &self,
+        exchange: Exchange,
+        event: &Envelope,
+        payload: &str,
+    ) -> Result<Published, NotPublished> {
+        let channel = self.channel(exchange).await?;
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_delivery_mode(2)
@@ -70,14 +104,22 @@ impl Publisher {
             .with_type(event.kind.as_str().into());
         let (name, key) = (self.topology.exchange(exchange), exchange.routing_key(&event.kind).to_owned());
         let publish = async {
-            let options = BasicPublishOptions::default();
+            // The broker sends back what has no queue.
+            let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
             channel
                 .basic_publish(name.into(), key.into(), options, payload.as_bytes(), properties)
                 .await?
                 .await
         };
         let trouble = match timeout(CONFIRM_WITHIN, publish).await {
-            Ok(Ok(Confirmation::Ack(_))) => return Ok(()),
+            Ok(Ok(Confirmation::Ack(None))) => return Ok(Published::Routed),
+            Ok(Ok(Confirmation::Ack(Some(_)))) => {
+                return Ok(match self.topology.expects(exchange, &event.kind) {
+                    true => Published::Unrouted,
+                    // No service asked for events of this type.
+                    false => Published::Routed,
+                });
+            }
             // The channel is fine: a queue is full.
             Ok(Ok(Confirmation::Nack(_))) => {
                 let full = "it refused the event; is the queue of a consumer full?";
@@ -91,6 +133,25 @@ impl Publisher {
         Err(NotPublished::Unavailable(format!("{}: {trouble}", self.address)))
     }
 
+    /// Declares what `exchange` needs over the open connection. Without one, the next publication declares it anyway.
+    async fn declare_again(&self, exchange: Exchange) -> Result<(), NotPublished> {
+        let mut link = self.link.lock().await;
+        let Some((connection, channel)) = &link.open else { return Ok(()) };
+        let declare = async {
+            match exchange {
+                Exchange::Audit => self.topology.declare_audit(connection, channel).await,
+                Exchange::Events | Exchange::Notifications => self.topology.declare(channel).await,
+            }
+        };
+        let trouble = match timeout(CONNECT_WITHIN, declare).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {CONNECT_WITHIN:?}"),
+        };
+        link.open = None;
+        Err(NotPublished::Unavailable(format!("{}: {trouble}", self.address)))
+    }
+
     /// Gives the channel up, unless another publisher has replaced it already.
     async fn abandon(&self, channel: &Channel) {
         let mut link = self.link.lock().await;
@@ -100,19 +161,28 @@ impl Publisher {
         }
     }
 
-    async fn channel(&self) -> Result<Channel, NotPublished> {
+    /// Returns the open channel, over which `exchange` is declared.
+    async fn channel(&self, exchange: Exchange) -> Result<Channel, NotPublished> {
         let mut link = self.link.lock().await;
-        if let Some((_, channel)) = link.open.as_ref().filter(|(_, channel)| channel.status().connected()) {
-            return Ok(channel.clone());
+        if link.open.as_ref().is_none_or(|(_, channel)| !channel.status().connected()) {
+            self.connect(&mut link).await?;
         }
+        if exchange == Exchange::Audit && !link.has_audit {
+            self.prepare_audit(&mut link).await?;
+        }
+        let open = link.open.as_ref().map(|(_, channel)| channel.clone());
+        open.ok_or_else(|| NotPublished::Unavailable(link.trouble.clone()))
+    }
+
+    async fn connect(&self, link: &mut Link) -> Result<(), NotPublished> {
         if link.not_before.is_some_and(|until| Instant::now() < until) {
             return Err(NotPublished::Unavailable(link.trouble.clone()));
         }
         match connect(&self.address, &self.service).await {
             Ok(connection) => match timeout(CONNECT_WITHIN, self.prepare(&connection)).await {
                 Ok(Ok(channel)) => {
-                    *link = Link { open: Some((connection, channel.clone())), ..Link::default() };
-                    return Ok(channel);
+                    *link = Link { open: Some((connection, channel)), ..Link::default() };
+                    return Ok(());
                 }
                 Ok(Err(error)) => link.trouble = format!("{}: {error}", self.address),
                 Err(_) => link.trouble = format!("{}: no answer within {CONNECT_WITHIN:?}", self.address),
@@ -125,11 +195,32 @@ impl Publisher {
         Err(NotPublished::Unavailable(link.trouble.clone()))
     }
 
-    async fn prepare(&self, connection: &Connection) -> lapin::Result<Channel> {
+    async fn prepare(&self, connection: &Connection) -> Result<Channel, Undeclared> {
         let channel = connection.create_channel().await?;
-        self.topology.declare_exchanges(connection, &channel).await?;
+        self.topology.declare(&channel).await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         Ok(channel)
+    }
+
+    /// Declares the exchange of the audit over a channel of its own, because a refusal ends the channel.
+    async fn prepare_audit(&self, link: &mut Link) -> Result<(), NotPublished> {
+        let Some((connection, _)) = &link.open else { return Ok(()) };
+        let declare = async {
+            let channel = connection.create_channel().await?;
+            self.topology.declare_audit(connection, &channel).await
+        };
+        let trouble = match timeout(CONNECT_WITHIN, declare).await {
+            Ok(Ok(())) => {
+                link.has_audit = true;
+                return Ok(());
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {CONNECT_WITHIN:?}"),
+        };
+        if !std::mem::replace(&mut link.is_audit_logged, true) {
+            tracing::error!(broker = %self.address, %trouble, "events for the audit wait");
+        }
+        Err(NotPublished::Unavailable(format!("{}: {trouble}", self.address)))
     }
 }
 

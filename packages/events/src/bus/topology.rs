@@ -6,17 +6,19 @@
 //! |---|---|
 //! | `coder.events` | a topic exchange; the routing key is the type of the event |
 //! | `coder.notifications` | the same, for what services want to be told to people |
-//! | `coder.audit` | the exchange of the authorizer's audit, and its queue; events that must be kept |
+//! | `coder.audit` | a direct exchange, and its queue: the authorizer's audit, and events that must be kept; the routing key is `audit` |
 //! | `coder.dlq` | a direct exchange, and its queue: what consumers could not handle; the routing key is the consumer's queue |
 //! | `coder.NAME` | the durable queue of the consumer NAME |
 
 use std::str::FromStr;
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ExchangeKind};
 
 use crate::bus::Subscription;
+use crate::bus::services::{Consumers, Service};
 use crate::envelope::EventType;
 use crate::exchange::{AUDITED, Exchange};
 
@@ -27,10 +29,36 @@ pub const MAX_WAITING: i64 = 100_000;
 /// The longest prefix or name of a consumer; together they fit AMQP's 255 bytes.
 const MAX_NAME_BYTES: usize = 63;
 
-/// The names at the broker.
+/// What is needed at the broker cannot be declared.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Undeclared {
+    #[error("{0}")]
+    Amqp(#[from] lapin::Error),
+    /// An older version made it, or an operator.
+    #[error(
+        "the exchange {name} exists and is not of the type {kind}; delete it once (`rabbitmqadmin delete exchange \
+         name={name}`): it is made again at the next connection, and queues keep their messages"
+    )]
+    OtherType { name: String, kind: &'static str },
+    /// The same for a queue.
+    #[error(
+        "the queue {name} exists with other arguments; move its messages (`rabbitmqctl list_queues name messages`) and \
+         delete it once: it is made again at the next connection"
+    )]
+    OtherArguments { name: String },
+}
+
+/// Returns whether the broker has in another form what was declared.
+fn is_conflict(error: &lapin::Error) -> bool {
+    let conflict = AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED);
+    matches!(error.kind(), lapin::ErrorKind::ProtocolError(refusal) if *refusal.kind() == conflict)
+}
+
+/// The names at the broker, and the services that have queues there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
     prefix: String,
+    consumers: Consumers,
 }
 
 /// An invalid prefix.
@@ -41,7 +69,7 @@ pub struct InvalidName(String);
 impl Default for Topology {
     /// The prefix `events`.
     fn default() -> Self {
-        Self { prefix: "events".to_owned() }
+        Self { prefix: "events".to_owned(), consumers: Consumers::default() }
     }
 }
 
@@ -51,7 +79,7 @@ impl FromStr for Topology {
     fn from_str(prefix: &str) -> Result<Self, InvalidName> {
         let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
         match !prefix.is_empty() && prefix.len() <= MAX_NAME_BYTES && prefix.chars().all(is_valid) {
-            true => Ok(Self { prefix: prefix.to_owned() }),
+            true => Ok(Self { prefix: prefix.to_owned(), consumers: Consumers::default() }),
             false => Err(InvalidName(prefix.chars().take(128).collect())),
         }
     }
@@ -90,9 +118,20 @@ impl Pattern {
     fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The pattern `text` of the table of services. A test parses all of them.
+    pub(super) fn of_table(text: &str) -> Self {
+        Self(text.to_owned())
+    }
 }
 
 impl Topology {
+    /// Keeps the queues of `consumers` alone.
+    #[must_use]
+    pub fn with_consumers(self, consumers: Consumers) -> Self {
+        Self { consumers, ..self }
+    }
+
     /// The name of `exchange`.
     #[must_use]
     pub fn exchange(&self, exchange: Exchange) -> String {
@@ -111,93 +150,83 @@ impl Topology {
         format!("{}.{consumer}", self.prefix)
     }
 
-    /// Declares the exchanges for publishers.
-    pub(super) async fn declare_exchanges(
-        &self,
-        connection: &Connection,
-        channel: &Channel,
-    ) -> lapin::Result<()> {
-        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        for exchange in [Exchange::Events, Exchange::Notifications] {
-            let name = self.exchange(exchange);
-            channel
-                .exchange_declare(name.into(), ExchangeKind::Topic, durable, FieldTable::default())
-                .await?;
-        }
-        self.declare_audit(connection, channel, durable).await
+    /// Returns whether a queue that is declared here gets events of the type `kind` that are published to `exchange`. An event
+    /// of another type is for nobody, and may be dropped.
+    pub(super) fn expects(&self, exchange: Exchange, kind: &EventType) -> bool {
+        exchange == Exchange::Audit || self.consumers.expect(exchange, kind)
     }
 
-    /// The authorizer makes the same topic exchange, whose bindings here name whole keys, so it works as a direct one. One of
-    /// another kind that exists is used as it is: declaring it as another kind is refused. The question whether there is one
-    /// ends its channel when there is none.
-    async fn declare_audit(
+    /// Declares the exchanges of events and of notifications, the dead letters, and the queue of each service that consumes.
+    pub(super) async fn declare(&self, channel: &Channel) -> Result<(), Undeclared> {
+        for exchange in [Exchange::Events, Exchange::Notifications] {
+            declare_exchange(channel, &self.exchange(exchange), (ExchangeKind::Topic, "topic")).await?;
+        }
+        let dead_letters = self.dead_letters();
+        declare_exchange(channel, &dead_letters, (ExchangeKind::Direct, "direct")).await?;
+        declare_queue(channel, &dead_letters, Self::bounded()).await?;
+        for Service { consumer, exchange, patterns } in self.consumers.services() {
+            self.declare_consumer(channel, consumer, *exchange, patterns).await?;
+        }
+        Ok(())
+    }
+
+    /// Declares the exchange of the audit with its queue, as the authorizer does. A queue that exists is used as it is: it may be
+    /// a quorum queue, or have limits. The question whether there is one ends its channel when there is none.
+    ///
+    /// It is apart from the rest: an exchange that is wrong must not stop the other events.
+    pub(super) async fn declare_audit(
         &self,
         connection: &Connection,
         channel: &Channel,
-        durable: ExchangeDeclareOptions,
-    ) -> lapin::Result<()> {
+    ) -> Result<(), Undeclared> {
         let name = self.exchange(Exchange::Audit);
-        let passive = ExchangeDeclareOptions { passive: true, ..durable };
-        let asking = connection.create_channel().await?;
-        let nothing = FieldTable::default;
-        if asking
-            .exchange_declare(name.as_str().into(), ExchangeKind::Topic, passive, nothing())
-            .await
-            .is_err()
-        {
-            channel.exchange_declare(name.as_str().into(), ExchangeKind::Topic, durable, nothing()).await?;
-        }
+        declare_exchange(channel, &name, (ExchangeKind::Direct, "direct")).await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let asking = connection.create_channel().await?;
-        if asking.queue_declare(name.as_str().into(), passive, nothing()).await.is_err() {
-            let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-            channel.queue_declare(name.as_str().into(), durable, nothing()).await?;
+        if asking.queue_declare(name.as_str().into(), passive, FieldTable::default()).await.is_err() {
+            declare_queue(channel, &name, FieldTable::default()).await?;
         }
-        let options = QueueBindOptions::default();
-        channel
-            .queue_bind(name.as_str().into(), name.as_str().into(), AUDITED.into(), options, nothing())
-            .await
+        bind(channel, &name, &name, AUDITED).await
     }
 
-    /// Declares the queue of a consumer with its bindings, and returns its name.
-    pub(super) async fn declare_queue(
+    /// Declares the queue of a subscription, after [`Self::declare`], and returns its name.
+    pub(super) async fn declare_subscription(
+        &self,
+        connection: &Connection,
+        channel: &Channel,
+        Subscription { consumer, exchange, patterns }: &Subscription,
+    ) -> Result<String, Undeclared> {
+        if *exchange == Exchange::Audit {
+            self.declare_audit(connection, channel).await?;
+        }
+        let patterns: Vec<&str> = patterns.iter().map(Pattern::as_str).collect();
+        self.declare_consumer(channel, consumer, *exchange, &patterns).await?;
+        Ok(self.queue(consumer))
+    }
+
+    /// Declares the queue of a consumer with its bindings.
+    async fn declare_consumer(
         &self,
         channel: &Channel,
-        subscription: &Subscription,
-    ) -> lapin::Result<String> {
-        let queue = self.queue(&subscription.consumer);
-        let dead_letters = self.dead_letters();
-        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        let nothing = FieldTable::default;
-        channel
-            .exchange_declare(dead_letters.as_str().into(), ExchangeKind::Direct, durable, nothing())
-            .await?;
-        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        channel.queue_declare(dead_letters.as_str().into(), durable, Self::bounded()).await?;
-        channel
-            .queue_bind(
-                dead_letters.as_str().into(),
-                dead_letters.as_str().into(),
-                queue.as_str().into(),
-                QueueBindOptions::default(),
-                nothing(),
-            )
-            .await?;
+        consumer: &str,
+        exchange: Exchange,
+        patterns: &[&str],
+    ) -> Result<(), Undeclared> {
+        let (queue, dead_letters) = (self.queue(consumer), self.dead_letters());
         let mut arguments = Self::bounded();
         let text = |text: &str| AMQPValue::LongString(text.into());
         arguments.insert("x-dead-letter-exchange".into(), text(&dead_letters));
         arguments.insert("x-dead-letter-routing-key".into(), text(&queue));
-        channel.queue_declare(queue.as_str().into(), durable, arguments).await?;
-        let exchange = self.exchange(subscription.exchange);
-        for pattern in &subscription.patterns {
-            let key = match subscription.exchange {
-                Exchange::Events | Exchange::Notifications => pattern.as_str(),
+        declare_queue(channel, &queue, arguments).await?;
+        bind(channel, &dead_letters, &dead_letters, &queue).await?;
+        for pattern in patterns {
+            let key = match exchange {
+                Exchange::Events | Exchange::Notifications => pattern,
                 Exchange::Audit => AUDITED,
             };
-            let (queue, exchange) = (queue.as_str().into(), exchange.as_str().into());
-            channel.queue_bind(queue, exchange, key.into(), QueueBindOptions::default(), nothing()).await?;
+            bind(channel, &queue, &self.exchange(exchange), key).await?;
         }
-        Ok(queue)
+        Ok(())
     }
 
     /// A bounded queue that refuses when it is full. Its events are on disk before the broker confirms them, because it is
@@ -208,6 +237,34 @@ impl Topology {
         arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
         arguments
     }
+}
+
+async fn declare_exchange(
+    channel: &Channel,
+    name: &str,
+    (kind, shown): (ExchangeKind, &'static str),
+) -> Result<(), Undeclared> {
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let declared = channel.exchange_declare(name.into(), kind, durable, FieldTable::default()).await;
+    declared.map_err(|error| match is_conflict(&error) {
+        true => Undeclared::OtherType { name: name.to_owned(), kind: shown },
+        false => Undeclared::Amqp(error),
+    })
+}
+
+async fn declare_queue(channel: &Channel, name: &str, arguments: FieldTable) -> Result<(), Undeclared> {
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    let declared = channel.queue_declare(name.into(), durable, arguments).await;
+    declared.map(drop).map_err(|error| match is_conflict(&error) {
+        true => Undeclared::OtherArguments { name: name.to_owned() },
+        false => Undeclared::Amqp(error),
+    })
+}
+
+async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), Undeclared> {
+    let options = QueueBindOptions::default();
+    let bound = channel.queue_bind(queue.into(), exchange.into(), key.into(), options, FieldTable::default());
+    Ok(bound.await?)
 }
 
 #[cfg(test)]

@@ -118,6 +118,107 @@ async fn an_unreachable_broker_is_named_without_its_password() {
     assert!(!bus.is_reachable().await && !shown.contains("s3cret"), "{shown}");
 }
 
+/// An event that the users service gets.
+fn gone() -> Envelope {
+    let mut gone = event("gone", now(&clock()));
+    gone.kind = "notifications.device.gone".parse().unwrap();
+    gone
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_published_before_its_consumer_ever_started_is_handled() {
+    let store = Store::sqlite().await;
+    let broker = tokio::task::spawn_blocking(RabbitMq::start).await.unwrap();
+    let bus = bus(&broker);
+    bus.publish(Exchange::Events, &gone()).await.unwrap();
+    bus.publish(Exchange::Notifications, &event("message", now(&clock()))).await.unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let mut consumers = Vec::new();
+    for service in ["users", "notifications"] {
+        let subscription = Subscription::of(service).unwrap();
+        consumers.push(tokio::spawn(bus.consume(subscription, handler(&store), stopped.clone())));
+    }
+    harness::eventually_async("both are handled", async || store.effects().await.len() == 2).await;
+    stop.send(true).unwrap();
+    for consumer in consumers {
+        consumer.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_deleted_under_a_running_publisher_is_made_again_and_no_event_is_lost() {
+    let broker = tokio::task::spawn_blocking(RabbitMq::start).await.unwrap();
+    let bus = bus(&broker);
+    let (connection, raw) = channel(&broker).await;
+    for (exchange, queue, event) in [
+        (Exchange::Events, "test.users", gone()),
+        (Exchange::Notifications, "test.notifications", event("message", now(&clock()))),
+        (Exchange::Audit, "test.audit", event("audited", now(&clock()))),
+    ] {
+        bus.publish(exchange, &event).await.unwrap();
+        assert_eq!(waiting(&broker, queue).await, Some(1), "{queue}");
+        raw.queue_delete(queue.into(), Default::default()).await.unwrap();
+        // Sixteen at the same time, as a worker of the outbox publishes them.
+        let mut published = tokio::task::JoinSet::new();
+        for _ in 0..16 {
+            let (bus, event) = (bus.clone(), event.clone());
+            published.spawn(async move { bus.publish(exchange, &event).await });
+        }
+        while let Some(done) = published.join_next().await {
+            assert_eq!(done.unwrap(), Ok(()), "{queue}");
+        }
+        assert_eq!(waiting(&broker, queue).await, Some(16), "{queue}");
+    }
+    // An event of a type that no service gets is published and dropped.
+    bus.publish(Exchange::Events, &event("unasked", now(&clock()))).await.unwrap();
+    connection.close(200, "done".into()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_not_deployed_has_no_queue() {
+    let broker = tokio::task::spawn_blocking(RabbitMq::start).await.unwrap();
+    let topology: Topology = "test".parse().unwrap();
+    let topology = topology.with_consumers("notifications".parse().unwrap());
+    let bus = Bus::open(Some(Address::parse(&broker.url()).unwrap()), topology, "test");
+    bus.publish(Exchange::Events, &gone()).await.unwrap();
+    assert_eq!(waiting(&broker, "test.users").await, None);
+    for queue in ["test.notifications", "test.dlq"] {
+        assert_eq!(waiting(&broker, queue).await, Some(0), "{queue}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_audit_exchange_of_an_older_version_is_an_error_that_names_the_fix_and_holds_up_no_other_event() {
+    let broker = tokio::task::spawn_blocking(RabbitMq::start).await.unwrap();
+    let (connection, raw) = channel(&broker).await;
+    let durable = lapin::options::ExchangeDeclareOptions { durable: true, ..Default::default() };
+    let (name, topic) = ("test.audit".into(), lapin::ExchangeKind::Topic);
+    raw.exchange_declare(name, topic, durable, Default::default()).await.unwrap();
+    let (bus, audited) = (bus(&broker), event("audited", now(&clock())));
+    for _ in 0..2 {
+        let refused = bus.publish(Exchange::Audit, &audited).await.unwrap_err();
+        let fix = "rabbitmqadmin delete exchange name=test.audit";
+        assert!(matches!(&refused, NotPublished::Unavailable(why) if why.contains(fix)), "{refused}");
+        bus.publish(Exchange::Events, &gone()).await.unwrap();
+    }
+    raw.exchange_delete("test.audit".into(), Default::default()).await.unwrap();
+    bus.publish(Exchange::Audit, &audited).await.unwrap();
+    let kept = raw.basic_get("test.audit".into(), BasicGetOptions { no_ack: true }).await.unwrap().unwrap();
+    assert_eq!(kept.delivery.routing_key.as_str(), "audit");
+    connection.close(200, "done".into()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_of_another_form_is_an_error_that_names_it() {
+    let broker = tokio::task::spawn_blocking(RabbitMq::start).await.unwrap();
+    let (connection, raw) = channel(&broker).await;
+    let durable = lapin::options::QueueDeclareOptions { durable: true, ..Default::default() };
+    raw.queue_declare("test.users".into(), durable, Default::default()).await.unwrap();
+    let refused = bus(&broker).publish(Exchange::Events, &gone()).await.unwrap_err().to_string();
+    assert!(refused.contains("the queue test.users exists with other arguments"), "{refused}");
+    connection.close(200, "done".into()).await.unwrap();
+}
+
 /// Never answers.
 struct Stuck(Arc<Semaphore>);
 

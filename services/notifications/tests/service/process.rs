@@ -25,6 +25,11 @@ fn errors_name_the_fault_and_the_fix_and_no_secret() {
         (&[("CUTOVER_HOME", home), ("FCM_URL", "http://example.com")], 64, &["FCM_URL", "https"]),
         (&[("CUTOVER_HOME", home), ("AMQP_URL", "amqp://u:hunter2@h,,")], 64, &["AMQP_URL", "HOST:5672"]),
         (&[("CUTOVER_HOME", home), ("EVENTS_PREFIX", "A B")], 64, &["EVENTS_PREFIX=\"A B\"", "63"]),
+        (
+            &[("CUTOVER_HOME", home), ("AMQP_CONSUMERS", "users,shop")],
+            64,
+            &["AMQP_CONSUMERS", "shop", "notifications"],
+        ),
         (&letters, 64, &["SES_KEY is not set", "SES_REGION is not set"]),
         (
             &[letters[0], letters[1], ("SES_KEY", file), ("SES_REGION", "eu-central-1")],

@@ -27,10 +27,8 @@ const LIFE: time::Duration = time::Duration::days(30);
 /// Holds back other transactions about the same token until this one ends. The second number is this table's.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 3615))";
 
-/// The type of the event that a push token is not valid any more. The notifications service announces it.
-pub const GONE: &str = "notifications.device.gone";
-
-/// Removes the tokens of devices that are gone, so that no message is sent to them.
+/// Removes the tokens of devices that are gone, so that no message is sent to them. The notifications service announces them as
+/// `notifications.device.gone`.
 #[derive(Clone, Copy, Debug)]
 pub struct Gone;
 
