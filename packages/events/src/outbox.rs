@@ -34,7 +34,7 @@ use crate::statement::{json, sql};
 pub use claim::{Item, LEASE, MAX_ATTEMPTS};
 pub use dead::{DeadLetter, MAX_PAGE, dead, purge, remove, revive};
 pub use house::{delete_delivered, keep_house};
-pub use tenant::forget_tenant;
+pub use tenant::{Rows, forget_tenant};
 pub use unfinished::{Unfinished, unfinished};
 pub use worker::{Counts, DELIVER_WITHIN, Deliver, Outcome, Worker};
 

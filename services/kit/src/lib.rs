@@ -17,6 +17,7 @@
 //! * [`migrating`]: the command that brings the tables up to date.
 //! * [`openapi`]: the documents of a service's routes, made from their code.
 //! * [`grpc`]: calls in gRPC from the other services. [`peer`]: calls of the other services, through the edge.
+//! * [`removal`]: the removal of a tenant's data, prepared before it is done.
 //! * [`store`]: SQLite or PostgreSQL behind one connection type.
 //! * [`work`]: what runs beside the routes, and how it ends.
 
@@ -36,6 +37,7 @@ pub mod migrating;
 pub mod openapi;
 pub mod peer;
 mod ready;
+pub mod removal;
 pub mod settings;
 pub mod shown;
 pub mod startup;

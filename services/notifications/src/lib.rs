@@ -5,6 +5,7 @@
 //! * [`sending`]: from a row to the provider, with a mark before and after.
 //! * [`push`]: Firebase Cloud Messaging. Letters are sent by the package `mail`.
 //! * [`jobs`]: the schedule, and one runner among several processes.
+//! * [`removal`]: what goes with a tenant that leaves.
 //! * [`work`]: what runs beside the routes.
 //! * [`routes`]: every path, with its answers. [`metrics`]: counts for Prometheus.
 //!
@@ -19,6 +20,7 @@ pub mod metrics;
 pub mod migrations;
 pub mod push;
 pub mod queue;
+pub mod removal;
 pub mod routes;
 pub mod sending;
 pub mod settings;

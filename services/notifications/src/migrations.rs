@@ -1,4 +1,5 @@
-//! The tables of this service: those of `events`, the marks of sendings, the schedule, and devices that are gone.
+//! The tables of this service: those of `events`, the marks of sendings, the schedule, devices that are gone, and tenants that
+//! leave.
 //!
 //! `notifications_migrations` records the applied steps, because services can share one database.
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Steps {
             Box::new(Sendings),
             Box::new(Attempts),
             Box::new(events::tables::Unfinished),
+            Box::new(Removals),
         ]
     }
 
@@ -100,5 +102,21 @@ impl MigrationTrait for Attempts {
             .add_column(ColumnDef::new("last_success_at").timestamp_with_time_zone())
             .to_owned();
         manager.alter_table(success).await
+    }
+}
+
+/// The tenants whose messages are removed ([`crate::removal`]).
+struct Removals;
+
+impl MigrationName for Removals {
+    fn name(&self) -> &'static str {
+        "0003_removals"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Removals {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.create_table(kit::removal::table(crate::removal::TABLE)).await
     }
 }

@@ -13,6 +13,7 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, Tra
 use crate::error::Error;
 use crate::key;
 use crate::message::{Content, Message};
+use crate::removal;
 
 /// The kind of rows that are push messages.
 pub const PUSH: &str = "push";
@@ -57,6 +58,10 @@ impl Queue {
     pub async fn put(&self, caller: &ServiceName, key: &str, message: &Message) -> Result<Put, Error> {
         let change = self.database.begin().await.map_err(Error::Store)?;
         let put = self.put_in(&change, caller, key, message).await?;
+        // Behind the row, so that a removal that begins now waits for the end of this transaction and finds the row.
+        if removal::has_left(&change, &message.tenant_id).await.map_err(Error::Store)? {
+            return Err(Error::Invalid("the tenant of `tenantId` has left the platform".to_owned()));
+        }
         change.commit().await.map_err(Error::Store)?;
         self.outbox.committed();
         Ok(put)
@@ -111,6 +116,10 @@ pub struct Arriving(pub Queue);
 
 impl Handle for Arriving {
     async fn handle(&self, effect: &DatabaseTransaction, event: &Envelope) -> Result<(), NotHandled> {
+        // Not refused: the queue of refused messages would keep it.
+        if removal::has_left(effect, &event.tenant_id.to_string()).await? {
+            return Ok(());
+        }
         let mut data = event.data.clone();
         data.insert("tenantId".to_owned(), event.tenant_id.to_string().into());
         // The library's error can repeat the value.

@@ -6,8 +6,10 @@
 //! | `GET /_/notifications/dead?after=&most=` | 200 what was given up, the oldest first |
 //! | `POST /_/notifications/dead/{id}/retry` | 204 it is tried again · 404 the dead letter does not exist |
 //! | `DELETE /_/notifications/dead/{id}` | 204 it is removed · 404 the dead letter does not exist |
+//! | `PUT`, `DELETE /_/notifications/tenants/{tenant}/removal`, `DELETE /_/notifications/tenants/{tenant}` | 204 the tenants service removes all messages of a tenant, in two steps |
 //! | `GET /_/notifications/jobs` | 200 the schedule and what came of it |
 
+mod removal;
 mod view;
 
 use std::future::Future;
@@ -65,6 +67,7 @@ fn for_services() -> OpenApiRouter<App> {
         .routes(routes!(retry))
         .routes(routes!(discard))
         .routes(routes!(schedule))
+        .merge(removal::for_services())
 }
 
 /// Returns the OpenAPI documents of the routes. None is for clients.

@@ -8,5 +8,5 @@ use kit::testing::{assert_written, operations};
 fn the_openapi_documents_are_what_the_routes_say_and_none_is_public() {
     let documents = notifications::routes::documents();
     assert_written("notifications", Path::new(env!("CARGO_MANIFEST_DIR")), &documents);
-    assert_eq!((operations(&documents.public).len(), operations(&documents.internal).len()), (0, 5));
+    assert_eq!((operations(&documents.public).len(), operations(&documents.internal).len()), (0, 8));
 }

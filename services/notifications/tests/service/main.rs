@@ -9,4 +9,5 @@ mod jobs;
 mod kills;
 mod process;
 mod providers;
+mod removal;
 mod sending;

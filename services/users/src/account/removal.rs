@@ -8,6 +8,7 @@
 pub mod entity;
 
 use events::Exchange;
+use events::outbox::{Rows, forget_tenant};
 use kit::VerifiedTenant;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
@@ -74,12 +75,11 @@ impl Accounts {
         while self.remove_some(id).await.map_err(Error::Store)? > 0 {}
         // A message names a device of a person. This service writes no other events of a tenant.
         let kinds = [Exchange::Notifications.kind()];
+        let rows = Rows { kinds: &kinds, source: Some(crate::ABOUT.name) };
         let tenant = identity::TenantId::from(tenant.id());
-        while events::outbox::forget_tenant(&self.database, &kinds, &tenant, MESSAGES)
-            .await
-            .map_err(Error::Store)?
-            > 0
-        {}
+        let some =
+            async || forget_tenant(&self.database, rows, &tenant, MESSAGES).await.map_err(Error::Store);
+        while !some().await?.is_empty() {}
         Ok(Removal::Done)
     }
 
