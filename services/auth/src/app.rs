@@ -18,6 +18,7 @@ use crate::legacy::{LegacySessions, written};
 use crate::mail::Mailbox;
 use crate::passkey::Passkeys;
 use crate::people::People;
+use crate::removal::Removal;
 use crate::service_token::ServiceTokens;
 use crate::session::Sessions;
 use crate::settings::SessionForm;
@@ -31,6 +32,7 @@ pub struct App {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) people: People,
     pub(crate) passkeys: Passkeys,
+    pub(crate) removal: Removal,
     pub(crate) mailbox: Mailbox,
     pub(crate) cookies: CookieLines,
     pub(crate) surface: Surface,

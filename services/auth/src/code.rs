@@ -16,6 +16,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::Clock;
+use kit::{TenantId, VerifiedTenant};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseConnection, EntityTrait as _, QueryFilter as _,
@@ -68,16 +69,16 @@ impl Codes {
         Self { database, shared, per_hour, clock }
     }
 
-    /// Creates and stores a new code for `email`.
+    /// Creates and stores a new code for `email`, the address of an account of `tenant`.
     ///
     /// # Errors
     /// [`Error::TooManyCodes`] when five are alive or the codes of an hour are used up, [`Error::Store`],
     /// [`Error::Legacy`], [`Error::Random`].
-    pub async fn issue(&self, email: &str) -> Result<String, Error> {
+    pub async fn issue(&self, email: &str, tenant: TenantId) -> Result<String, Error> {
         let code = random()?;
         let now = self.now();
         let transaction = self.database.begin().await.map_err(Error::Store)?;
-        pause::next(&transaction, email, self.per_hour, now).await?;
+        pause::next(&transaction, email, tenant, self.per_hour, now).await?;
         Entity::delete_many()
             .filter(Column::Email.eq(email))
             .filter(Column::ExpiresAt.lte(now))
@@ -91,6 +92,7 @@ impl Codes {
                 slot: Set(slot),
                 digest: Set(digest(email, &code)),
                 expires_at: Set(expires_at),
+                tenant_id: Set(Some(tenant.0)),
             };
             let taken = OnConflict::columns([Column::Email, Column::Slot]).do_nothing().to_owned();
             let inserted = Entity::insert(row)
@@ -164,6 +166,17 @@ impl Codes {
         let unread = unread.filter(Column::Digest.eq(digest(email, code)));
         unread.exec(&self.database).await.map_err(Error::Store)?;
         Ok(())
+    }
+
+    /// Removes the codes of people of `tenant`, and the counts of their addresses. Shared codes are not found by their
+    /// tenant; they expire within two minutes.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn remove(&self, tenant: VerifiedTenant) -> Result<(), Error> {
+        let codes = Entity::delete_many().filter(Column::TenantId.eq(tenant.id().0));
+        codes.exec(&self.database).await.map_err(Error::Store)?;
+        pause::remove(&self.database, tenant).await
     }
 
     /// Deletes expired codes and counts that no longer matter.

@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode};
 use kit::answer;
 use kit::generation::Surface;
 use kit::peer::CallFailed;
+use kit::removal::NotAllowed;
 use sea_orm::DbErr;
 
 use crate::token::SigningFailed;
@@ -60,7 +61,10 @@ pub enum Error {
     /// The person has no such passkey.
     #[error("no such passkey")]
     UnknownPasskey,
-    /// The caller's role is too low.
+    /// The path of a removal has no tenant's id.
+    #[error("no such tenant")]
+    NoSuchTenant,
+    /// The caller's role is too low, or another service may do this.
     #[error("the role is too low")]
     Forbidden,
 
@@ -127,6 +131,7 @@ impl IntoResponse for Error {
             Self::TooManyPasskeys => (StatusCode::TOO_MANY_REQUESTS, "Too many created passkey".into()),
             Self::InvalidCredentialId => (StatusCode::BAD_REQUEST, "Invalid credential id".into()),
             Self::UnknownPasskey => (StatusCode::NOT_FOUND, "Not found passkey".into()),
+            Self::NoSuchTenant => (StatusCode::NOT_FOUND, "Not found".into()),
             Self::Forbidden => (StatusCode::FORBIDDEN, "Permission denied".into()),
             Self::Store(_)
             | Self::Lookup(_)
@@ -142,5 +147,14 @@ impl IntoResponse for Error {
             | Self::Header(_) => return answer::internal(&self),
         };
         answer::text(status, text)
+    }
+}
+
+impl From<NotAllowed> for Error {
+    fn from(not: NotAllowed) -> Self {
+        match not {
+            NotAllowed::Caller => Self::Forbidden,
+            NotAllowed::Tenant => Self::NoSuchTenant,
+        }
     }
 }

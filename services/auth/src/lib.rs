@@ -9,6 +9,7 @@
 //! * [`code`]: login codes. [`mail`]: how they are delivered.
 //! * [`token`]: the two tokens. [`cookie`]: the exact lines that carry them. [`presented`]: the tokens of a
 //!   request.
+//! * [`removal`]: what goes with a tenant that leaves.
 //! * [`session`]: the stored session; refresh and logout. [`revocation`]: the file for the edge.
 //! * [`passkey`]: passkeys, the other way to sign in.
 //! * [`legacy`]: sessions of the legacy backend, which a refresh exchanges.
@@ -29,6 +30,7 @@ pub mod migrations;
 pub mod passkey;
 pub mod people;
 pub mod presented;
+pub mod removal;
 pub mod revocation;
 pub mod routes;
 pub mod service_token;
@@ -58,6 +60,7 @@ use crate::mail::Mailbox;
 use crate::passkey::Passkeys;
 use crate::passkey::ceremony::Ceremonies;
 use crate::people::People;
+use crate::removal::Removal;
 use crate::revocation::Revocations;
 use crate::service_token::{Files, ServiceTokens};
 use crate::session::Sessions;
@@ -159,17 +162,26 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
     let ceremonies = Ceremonies::new(database.clone(), settings.redis_url.as_deref(), Arc::clone(&clock))
         .map_err(|error| StartError::File(error.to_string()))?;
     let passkeys = Passkeys::new(&settings.passkeys, database.clone(), ceremonies, Arc::clone(&clock));
+    let codes = Codes::new(
+        database.clone(),
+        shared_codes(settings)?,
+        settings.bounds.codes_per_hour,
+        Arc::clone(&clock),
+    );
+    let removal = Removal {
+        database,
+        passkeys: passkeys.clone(),
+        codes: codes.clone(),
+        sessions: sessions.clone(),
+        clock: Arc::clone(&clock),
+    };
     Ok(App {
         service_tokens,
         passkeys,
+        removal,
         legacy,
         clock: Arc::clone(&clock),
-        codes: Codes::new(
-            database,
-            shared_codes(settings)?,
-            settings.bounds.codes_per_hour,
-            Arc::clone(&clock),
-        ),
+        codes,
         sessions,
         tokens: Arc::new(tokens),
         people,

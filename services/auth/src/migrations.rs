@@ -23,6 +23,7 @@ impl MigratorTrait for Steps {
             Box::new(SessionFamilies),
             Box::new(CodePauses),
             Box::new(Passkeys),
+            Box::new(Tenants),
         ]
     }
 
@@ -215,5 +216,39 @@ impl MigrationTrait for Passkeys {
             manager.create_index(index).await?;
         }
         Ok(())
+    }
+}
+
+/// Adds the tenant of passkeys and codes, and the tenants that leave ([`crate::removal`]). The tenant of an older passkey is that
+/// of its owner's newest session. Without one it stays unknown until the owner uses it.
+struct Tenants;
+
+impl MigrationName for Tenants {
+    fn name(&self) -> &'static str {
+        "0006_tenants"
+    }
+}
+
+/// A person's tenant never changes, so any session would do.
+const TENANTS_OF_PASSKEYS: &str = "
+UPDATE passkeys SET tenant_id = (
+    SELECT tenant_id FROM auth_sessions WHERE auth_sessions.user_id = passkeys.user_id ORDER BY created_at DESC LIMIT 1
+)";
+
+#[async_trait::async_trait]
+impl MigrationTrait for Tenants {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // Nullable: the legacy backend and a replica of the previous version write rows without it.
+        for table in ["passkeys", "auth_codes", "auth_code_pauses"] {
+            let column = ColumnDef::new("tenant_id").uuid().to_owned();
+            manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await?;
+        }
+        manager.get_connection().execute_unprepared(TENANTS_OF_PASSKEYS).await?;
+        for (name, table) in
+            [("auth_passkeys_tenant_id", "passkeys"), ("auth_sessions_tenant_id", "auth_sessions")]
+        {
+            manager.create_index(Index::create().name(name).table(table).col("tenant_id").to_owned()).await?;
+        }
+        manager.create_table(kit::removal::table(crate::removal::TABLE)).await
     }
 }

@@ -16,6 +16,7 @@
 
 pub mod ceremony;
 mod entity;
+mod removal;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::{Clock, UnixTime};
-use kit::SubjectId;
+use kit::{Member, SubjectId, TenantId};
 use passki::{
     AuthenticationChallenge, AuthenticationCredential, AuthenticationOptions, AuthenticationState, Passki,
     PasskiError, RegistrationChallenge, RegistrationCredential, RegistrationOptions, RegistrationState,
@@ -32,7 +33,7 @@ use passki::{
 };
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DatabaseConnection, EntityTrait as _, PaginatorTrait as _,
+    ActiveValue::Set, ColumnTrait as _, Condition, DatabaseConnection, EntityTrait as _, PaginatorTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
 use time::OffsetDateTime;
@@ -44,6 +45,7 @@ use entity::{ActiveModel, Column, Entity, Model};
 use crate::error::Error;
 use crate::people::Profile;
 use crate::settings::passkeys::RelyingParty;
+use crate::token::Holder;
 
 /// The name that an authenticator shows beside the passkey.
 const NAME: &str = "Madome";
@@ -81,6 +83,22 @@ pub struct Listed {
     pub created_at: OffsetDateTime,
 }
 
+/// Who owns a passkey that signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyOwner {
+    person: SubjectId,
+    /// `None` in a row that is older than the column.
+    tenant: Option<TenantId>,
+}
+
+impl KeyOwner {
+    /// Whether `holder` is the owner.
+    #[must_use]
+    pub fn is(self, holder: &Holder) -> bool {
+        self.person == holder.subject && self.tenant.is_none_or(|tenant| tenant == holder.tenant)
+    }
+}
+
 impl Passkeys {
     /// Uses the passkeys of `party` in `database`, whose tables are up to date.
     #[must_use]
@@ -100,10 +118,11 @@ impl Passkeys {
     /// [`Error::TooManyPasskeys`], [`Error::Store`], [`Error::Ceremony`].
     pub async fn begin_registration(
         &self,
-        person: SubjectId,
+        person: &Member,
         profile: &Profile,
     ) -> Result<(RegistrationChallenge, Uuid), Error> {
-        let own = self.of(person).await?;
+        self.settle(person.subject, person.tenant.id()).await?;
+        let own = self.of(person.subject, person.tenant.id()).await?;
         if u64::try_from(own.len()).is_ok_and(|number| number >= MAX_PASSKEYS) {
             return Err(Error::TooManyPasskeys);
         }
@@ -113,9 +132,9 @@ impl Passkeys {
         options.exclude_credentials = Some(&own);
         let (challenge, state) = self
             .party
-            .start_passkey_registration(person.0.as_bytes(), &profile.email, &profile.name, options)
+            .start_passkey_registration(person.subject.0.as_bytes(), &profile.email, &profile.name, options)
             .map_err(Error::Passkey)?;
-        let id = self.ceremonies.begin(&Owner::Registration(person.0), encode(&state)?).await?;
+        let id = self.ceremonies.begin(&Owner::Registration(person.subject.0), encode(&state)?).await?;
         Ok((challenge, id))
     }
 
@@ -126,24 +145,25 @@ impl Passkeys {
     /// [`Error::Ceremony`].
     pub async fn finish_registration(
         &self,
-        person: SubjectId,
+        person: &Member,
         id: Uuid,
         answer: &RegistrationCredential,
     ) -> Result<(), Error> {
-        let state = self.ceremonies.take(&Owner::Registration(person.0), id).await?;
+        let state = self.ceremonies.take(&Owner::Registration(person.subject.0), id).await?;
         let state: RegistrationState = decode(state.ok_or(Error::Unauthorized)?.as_bytes())?;
         let passkey =
             self.party.finish_passkey_registration(answer, &state).map_err(|error| refused(&error))?;
         if !is_usable(&passkey) {
             return Err(Error::Unauthorized);
         }
-        let own = Entity::find().filter(Column::UserId.eq(person.0));
+        let own = Entity::find().filter(of_person(person.subject, person.tenant.id()));
         if own.count(&self.database).await.map_err(Error::Store)? >= MAX_PASSKEYS {
             return Err(Error::TooManyPasskeys);
         }
         let row = ActiveModel {
             credential_id: Set(passkey.credential_id.clone()),
-            user_id: Set(person.0),
+            user_id: Set(person.subject.0),
+            tenant_id: Set(Some(person.tenant.id().0)),
             aaguid: Set(Uuid::from_bytes(passkey.aaguid)),
             credential: Set(encode(&passkey)?.into_bytes()),
             created_at: Set(time(self.clock.now())),
@@ -155,17 +175,17 @@ impl Passkeys {
         if inserted == 1 { Ok(()) } else { Err(Error::Unauthorized) }
     }
 
-    /// Begins a sign-in with a passkey of `person`, whose address is `email`. Returns the options for the browser and the id of
+    /// Begins a sign-in with a passkey of `holder`, whose address is `email`. Returns the options for the browser and the id of
     /// the ceremony. `None` when the person has no passkey.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Ceremony`].
     pub async fn begin_sign_in(
         &self,
-        person: SubjectId,
+        holder: &Holder,
         email: &str,
     ) -> Result<Option<(AuthenticationChallenge, Uuid)>, Error> {
-        let own = self.of(person).await?;
+        let own = self.of(holder.subject, holder.tenant).await?;
         // Without a list the browser would offer the passkeys of everybody.
         if own.is_empty() {
             return Ok(None);
@@ -180,7 +200,7 @@ impl Passkeys {
         Ok(Some((challenge, id)))
     }
 
-    /// Verifies the answer of a device in the ceremony `id` of `email`, and returns the person who owns the passkey.
+    /// Verifies the answer of a device in the ceremony `id` of `email`, and returns who owns the passkey.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] for an unknown ceremony and a wrong answer, [`Error::Store`], [`Error::Ceremony`].
@@ -189,7 +209,7 @@ impl Passkeys {
         email: &str,
         id: Uuid,
         answer: &AuthenticationCredential,
-    ) -> Result<SubjectId, Error> {
+    ) -> Result<KeyOwner, Error> {
         let state = self.ceremonies.take(&Owner::Authentication(email.to_owned()), id).await?;
         let state: AuthenticationState = decode(state.ok_or(Error::Unauthorized)?.as_bytes())?;
         let credential_id = identifier(&answer.raw_id).ok_or(Error::Unauthorized)?;
@@ -209,7 +229,7 @@ impl Passkeys {
         }
         passkey.counter = result.counter;
         self.used(&row, &passkey).await?;
-        Ok(SubjectId(row.user_id))
+        Ok(KeyOwner { person: SubjectId(row.user_id), tenant: row.tenant_id.map(TenantId) })
     }
 
     /// Stores the counter of a passkey that was used. Of two sign-ins with the same row, one succeeds.
@@ -229,12 +249,14 @@ impl Passkeys {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn list(&self, person: SubjectId) -> Result<Vec<Listed>, Error> {
+    pub async fn list(&self, person: &Member) -> Result<Vec<Listed>, Error> {
         let listed = |row: Model| Listed {
             credential_id: URL_SAFE_NO_PAD.encode(row.credential_id),
             created_at: row.created_at,
         };
-        Ok(self.rows(person).await?.into_iter().map(listed).collect())
+        self.settle(person.subject, person.tenant.id()).await?;
+        let rows = self.rows(person.subject, person.tenant.id()).await?;
+        Ok(rows.into_iter().map(listed).collect())
     }
 
     /// Deletes the passkey `credential_id` of `person`.
@@ -242,11 +264,11 @@ impl Passkeys {
     /// # Errors
     /// [`Error::InvalidCredentialId`] when it is not base64url, [`Error::UnknownPasskey`] when the person has none with this
     /// id, [`Error::Store`].
-    pub async fn delete(&self, person: SubjectId, credential_id: &str) -> Result<(), Error> {
+    pub async fn delete(&self, person: &Member, credential_id: &str) -> Result<(), Error> {
         let credential_id = identifier(credential_id).ok_or(Error::InvalidCredentialId)?;
         let deleted = Entity::delete_many()
             .filter(Column::CredentialId.eq(credential_id))
-            .filter(Column::UserId.eq(person.0))
+            .filter(of_person(person.subject, person.tenant.id()))
             .exec(&self.database)
             .await
             .map_err(Error::Store)?;
@@ -261,15 +283,34 @@ impl Passkeys {
         self.ceremonies.throw_away_expired().await
     }
 
-    async fn of(&self, person: SubjectId) -> Result<Vec<StoredPasskey>, Error> {
-        Ok(self.rows(person).await?.iter().filter_map(readable).collect())
+    /// Notes the tenant of the passkeys of `person` that are older than the column.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn settle(&self, person: SubjectId, tenant: TenantId) -> Result<(), Error> {
+        let settled = Entity::update_many()
+            .col_expr(Column::TenantId, Expr::value(tenant.0))
+            .filter(Column::UserId.eq(person.0))
+            .filter(Column::TenantId.is_null());
+        settled.exec(&self.database).await.map_err(Error::Store)?;
+        Ok(())
     }
 
-    async fn rows(&self, person: SubjectId) -> Result<Vec<Model>, Error> {
-        let own = Entity::find().filter(Column::UserId.eq(person.0)).limit(MAX_PASSKEYS);
+    async fn of(&self, person: SubjectId, tenant: TenantId) -> Result<Vec<StoredPasskey>, Error> {
+        Ok(self.rows(person, tenant).await?.iter().filter_map(readable).collect())
+    }
+
+    async fn rows(&self, person: SubjectId, tenant: TenantId) -> Result<Vec<Model>, Error> {
+        let own = Entity::find().filter(of_person(person, tenant)).limit(MAX_PASSKEYS);
         let own = own.order_by_asc(Column::CreatedAt).order_by_asc(Column::CredentialId);
         own.all(&self.database).await.map_err(Error::Store)
     }
+}
+
+/// Selects the passkeys of `person` in `tenant`, those that are older than the column included.
+fn of_person(person: SubjectId, tenant: TenantId) -> Condition {
+    let in_tenant = Condition::any().add(Column::TenantId.eq(tenant.0)).add(Column::TenantId.is_null());
+    Condition::all().add(Column::UserId.eq(person.0)).add(in_tenant)
 }
 
 /// Returns whether a sign-in with this passkey can succeed. Without attestation the key is first used then, so its algorithm

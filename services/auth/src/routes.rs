@@ -10,6 +10,7 @@
 //! | `DELETE /auth/token` | a client with a cookie | 204 and clearing cookies · 401 (older: 400) |
 //! | `GET /auth/passkeys` … | a person, or a client with a passkey | [`passkeys`] (later surface) |
 //! | `POST /_/auth/service-token` | a service with its assertion | 200 and a token · 400 · 401 (RFC 6749 §5.2); 404 without `EDGE_FILE` |
+//! | `PUT`, `DELETE /_/auth/tenants/{tenant}/removal`, `DELETE /_/auth/tenants/{tenant}` | the tenants service | 204: what a tenant has here is removed, in two steps · 409 not prepared |
 //!
 //! Every other path is 404. Refresh and logout also serve people whose access token has expired, which the
 //! edge would refuse. With `LEGACY_SESSIONS_REDIS` or `LEGACY_AUTH_URL` refresh and sign-out take sessions of the
@@ -20,6 +21,7 @@
 //! no part.
 
 mod passkeys;
+mod removal;
 mod service_token;
 mod session;
 
@@ -40,7 +42,7 @@ use crate::settings::ABOUT;
 #[must_use]
 pub fn documents() -> Documents {
     let public = session::routes().merge(passkeys::routes()).into_openapi();
-    let internal = service_token::routes().into_openapi();
+    let internal = service_token::routes().merge(removal::routes()).into_openapi();
     Documents::of(ABOUT.name, ABOUT.purpose, public, internal)
 }
 
@@ -49,7 +51,7 @@ pub fn router(app: App) -> Router {
     let words = app.gate.words();
     let (sessions, metrics) = (app.sessions.clone(), app.metrics.clone());
     let issues_service_tokens = app.service_tokens.is_some();
-    let mut routes: Router<App> = session::routes().into();
+    let mut routes: Router<App> = session::routes().merge(removal::routes()).into();
     // The legacy backend has no passkeys, and answers these paths with 404.
     if app.surface == Surface::Later {
         routes = routes.merge(Router::from(passkeys::routes()));

@@ -24,6 +24,7 @@ mod ends;
 mod entity;
 pub mod follow;
 mod person;
+mod removal;
 mod rows;
 
 use std::fmt;

@@ -19,6 +19,8 @@ pub struct Model {
     pub digest: String,
     /// Expiry in seconds since 1970.
     pub expires_at: i64,
+    /// The tenant of the account with the address. Null in a row that an older version of this service wrote.
+    pub tenant_id: Option<Uuid>,
 }
 
 /// The table has no relations.

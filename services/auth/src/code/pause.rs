@@ -10,6 +10,7 @@
 
 mod entity;
 
+use kit::{TenantId, VerifiedTenant};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
 
@@ -28,11 +29,17 @@ const HOUR: i64 = 3_600;
 pub(super) async fn next(
     database: &impl ConnectionTrait,
     email: &str,
+    tenant: TenantId,
     per_hour: u32,
     now: i64,
 ) -> Result<(), Error> {
-    let new =
-        ActiveModel { email: Set(email.to_owned()), mailed: Set(0), next_at: Set(0), forgotten_at: Set(0) };
+    let new = ActiveModel {
+        email: Set(email.to_owned()),
+        mailed: Set(0),
+        next_at: Set(0),
+        forgotten_at: Set(0),
+        tenant_id: Set(Some(tenant.0)),
+    };
     // An update that changes nothing locks the row.
     let locked = OnConflict::column(Column::Email).update_column(Column::Email).to_owned();
     Entity::insert(new).on_conflict(locked).exec_without_returning(database).await.map_err(Error::Store)?;
@@ -45,6 +52,7 @@ pub(super) async fn next(
         mailed: Set(mailed.saturating_add(1)),
         next_at: Set(next_at),
         forgotten_at: Set(full_at),
+        tenant_id: Set(Some(tenant.0)),
     };
     Entity::update(row).exec(database).await.map_err(Error::Store)?;
     Ok(())
@@ -53,6 +61,13 @@ pub(super) async fn next(
 /// Resets the count of mails to `email` after its owner has signed in.
 pub(super) async fn forget(database: &impl ConnectionTrait, email: &str) -> Result<(), Error> {
     Entity::delete_by_id(email).exec(database).await.map_err(Error::Store)?;
+    Ok(())
+}
+
+/// Deletes the rows of addresses of people of `tenant`.
+pub(super) async fn remove(database: &impl ConnectionTrait, tenant: VerifiedTenant) -> Result<(), Error> {
+    let removed = Entity::delete_many().filter(Column::TenantId.eq(tenant.id().0));
+    removed.exec(database).await.map_err(Error::Store)?;
     Ok(())
 }
 

@@ -17,6 +17,8 @@ pub struct Model {
     pub aaguid: Uuid,
     /// The public key with its signature counter, as JSON. It changes with each sign-in of an authenticator that counts.
     pub credential: Vec<u8>,
+    /// The tenant of the person. Null until it is known, in a row from before this column: the next use by the person tells it.
+    pub tenant_id: Option<Uuid>,
     /// When it was registered.
     pub created_at: TimeDateTimeWithTimeZone,
 }

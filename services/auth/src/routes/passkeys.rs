@@ -20,7 +20,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use kit::answer;
 use kit::body::Body;
 use kit::openapi::{Failed, Invalid, TooLarge, TooMany, Unauthenticated, Unavailable};
-use kit::{Person, SessionExpiry, SubjectId, email};
+use kit::{Member, Person, SessionExpiry, email};
 use serde::{Serialize, Serializer};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
@@ -87,7 +87,7 @@ struct Options<T> {
 )]
 async fn list(State(app): State<App>, Person(person): Person, expiry: SessionExpiry) -> impl IntoResponse {
     let own = |Listed { credential_id, created_at }| Own { credential_id, created_at };
-    let listed = app.passkeys.list(person.subject).await;
+    let listed = app.passkeys.list(&person).await;
     (expiry, listed.map(|passkeys| Json(passkeys.into_iter().map(own).collect::<Vec<Own>>())))
 }
 
@@ -111,7 +111,7 @@ async fn delete(
     id: Result<Path<String>, PathRejection>,
 ) -> impl IntoResponse {
     let deleted = match id {
-        Ok(Path(id)) => app.passkeys.delete(person.subject, &id).await,
+        Ok(Path(id)) => app.passkeys.delete(&person, &id).await,
         Err(_) => Err(Error::InvalidCredentialId),
     };
     (expiry, deleted.map(|()| answer::no_content()))
@@ -134,11 +134,11 @@ async fn begin_registration(
     Person(person): Person,
     expiry: SessionExpiry,
 ) -> impl IntoResponse {
-    (expiry, begun_registration(&app, person.subject).await)
+    (expiry, begun_registration(&app, &person).await)
 }
 
-async fn begun_registration(app: &App, person: SubjectId) -> Result<Response, Error> {
-    let profile = app.people.profile(person).await.map_err(Error::Lookup)?;
+async fn begun_registration(app: &App, person: &Member) -> Result<Response, Error> {
+    let profile = app.people.profile(person.subject).await.map_err(Error::Lookup)?;
     let profile = profile.ok_or(Error::Unauthorized)?;
     let (public_key, id) = app.passkeys.begin_registration(person, &profile).await?;
     Ok((id_header(REGISTRATION_ID, id)?, Json(Options { public_key })).into_response())
@@ -166,12 +166,12 @@ async fn finish_registration(
     uri: Uri,
     Body(bytes): Body,
 ) -> impl IntoResponse {
-    (expiry, finished_registration(&app, person.subject, &uri, &bytes).await)
+    (expiry, finished_registration(&app, &person, &uri, &bytes).await)
 }
 
 async fn finished_registration(
     app: &App,
-    person: SubjectId,
+    person: &Member,
     uri: &Uri,
     bytes: &[u8],
 ) -> Result<Response, Error> {
@@ -201,7 +201,7 @@ async fn begin_sign_in(State(app): State<App>, uri: Uri) -> Result<Response, Err
     }
     let holder = app.people.by_email(&email).await.map_err(Error::Lookup)?.ok_or(Error::UnknownPerson)?;
     // The same answer as for an unknown address, so that it says nothing about accounts without a passkey.
-    let begun = app.passkeys.begin_sign_in(holder.subject, &email).await?.ok_or(Error::UnknownPerson)?;
+    let begun = app.passkeys.begin_sign_in(&holder, &email).await?.ok_or(Error::UnknownPerson)?;
     let (public_key, id) = begun;
     Ok((id_header(AUTHENTICATION_ID, id)?, Json(Options { public_key })).into_response())
 }
@@ -233,7 +233,8 @@ async fn finish_sign_in(State(app): State<App>, uri: Uri, Body(bytes): Body) -> 
     let owner = app.passkeys.finish_sign_in(&email, id, &answer).await?;
     // Role and tenant live in the token, so they are looked up now. The address may have moved to another person.
     let holder = app.people.by_email(&email).await.map_err(Error::Lookup)?;
-    let holder = holder.filter(|holder| holder.subject == owner).ok_or(Error::Unauthorized)?;
+    let holder = holder.filter(|holder| owner.is(holder)).ok_or(Error::Unauthorized)?;
+    app.passkeys.settle(holder.subject, holder.tenant).await?;
     let pair = app.issue(holder)?;
     app.sessions.begin(&holder, &pair).await?;
     signed_in(&app, &pair)

@@ -50,8 +50,8 @@ async fn request_code(State(app): State<App>, Body(bytes): Body) -> Result<Respo
     if !kit::email::is_address(&email) {
         return Err(Error::UnknownPerson);
     }
-    app.people.by_email(&email).await.map_err(Error::Lookup)?.ok_or(Error::UnknownPerson)?;
-    let code = app.codes.issue(&email).await?;
+    let holder = app.people.by_email(&email).await.map_err(Error::Lookup)?.ok_or(Error::UnknownPerson)?;
+    let code = app.codes.issue(&email, holder.tenant).await?;
     if let Err(error) = app.mailbox.send_code(&email, &code).await {
         app.codes.take_back(&email, &code).await?;
         return Err(Error::Mail(error));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clock::UnixTime;
 use kit::SubjectId;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{OnConflict, Query};
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
 
 use entity::{ActiveModel, Column, Entity, Model};
@@ -125,6 +125,19 @@ pub(super) async fn forget_idle(database: &impl ConnectionTrait, now: UnixTime) 
         .filter(Column::RefreshesPaidUntil.lt(seconds(now)))
         .filter(Column::EndedUntil.lt(seconds(now)));
     idle.exec(database).await.map_err(Error::Store)?;
+    Ok(())
+}
+
+/// Deletes those of `people` who have no session, neither alive nor ended.
+pub(super) async fn remove_without_session(
+    database: &impl ConnectionTrait,
+    people: impl Iterator<Item = SubjectId>,
+) -> Result<(), Error> {
+    let with_session = Query::select().column("user_id").from("auth_sessions").take();
+    let without = Entity::delete_many()
+        .filter(Column::UserId.is_in(people.map(|person| person.0)))
+        .filter(Column::UserId.not_in_subquery(with_session));
+    without.exec(database).await.map_err(Error::Store)?;
     Ok(())
 }
 

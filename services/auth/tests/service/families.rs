@@ -111,6 +111,9 @@ async fn sessions_from_before_are_families_of_their_own(mut app: TestApp) {
         "DROP TABLE auth_code_pauses",
         "DROP TABLE auth_passkey_ceremonies",
         "DROP TABLE passkeys",
+        "DROP INDEX auth_sessions_tenant_id",
+        "ALTER TABLE auth_codes DROP COLUMN tenant_id",
+        "DROP TABLE auth_removals",
         "DELETE FROM auth_migrations WHERE version >= '0003'",
     ] {
         database.execute_unprepared(statement).await.unwrap();

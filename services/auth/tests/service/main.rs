@@ -20,6 +20,7 @@ mod passkeys;
 mod passkeys_refused;
 mod process;
 mod rotation;
+mod removal;
 mod service_tokens;
 mod sessions;
 mod shared_codes;

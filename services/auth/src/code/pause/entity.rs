@@ -18,6 +18,8 @@ pub struct Model {
     pub next_at: i64,
     /// After this time the whole number is available again, and the row no longer matters.
     pub forgotten_at: i64,
+    /// The tenant of the account with the address. Null in a row that an older version of this service wrote.
+    pub tenant_id: Option<Uuid>,
 }
 
 /// The table has no relations.
