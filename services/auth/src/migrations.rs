@@ -172,7 +172,8 @@ impl MigrationTrait for CodePauses {
     }
 }
 
-/// Adds the passkeys, as the table of that name has them elsewhere, and their ceremonies. A restored dump may have the table.
+/// Adds the passkeys, as the table of that name has them elsewhere, and their ceremonies. A restored dump may have the
+/// table.
 struct Passkeys;
 
 impl MigrationName for Passkeys {
@@ -219,8 +220,8 @@ impl MigrationTrait for Passkeys {
     }
 }
 
-/// Adds the tenant of passkeys and codes, and the tenants that leave ([`crate::removal`]). The tenant of an older passkey is that
-/// of its owner's newest session. Without one it stays unknown until the owner uses it.
+/// Adds the tenant of passkeys and codes, and the tenants that leave ([`crate::removal`]). The tenant of an older
+/// passkey is that of its owner's newest session. Without one it stays unknown until the owner uses it.
 struct Tenants;
 
 impl MigrationName for Tenants {

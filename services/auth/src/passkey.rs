@@ -112,7 +112,8 @@ impl Passkeys {
         Self { party, database, ceremonies, clock }
     }
 
-    /// Begins the registration of a passkey for `person`. Returns the options for the browser and the id of the ceremony.
+    /// Begins the registration of a passkey for `person`. Returns the options for the browser and the id of the
+    /// ceremony.
     ///
     /// # Errors
     /// [`Error::TooManyPasskeys`], [`Error::Store`], [`Error::Ceremony`].
@@ -141,8 +142,8 @@ impl Passkeys {
     /// Stores the passkey that the device of `person` created in the ceremony `id`.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] for an unknown ceremony and a wrong answer, [`Error::TooManyPasskeys`], [`Error::Store`],
-    /// [`Error::Ceremony`].
+    /// [`Error::Unauthorized`] for an unknown ceremony and a wrong answer, [`Error::TooManyPasskeys`],
+    /// [`Error::Store`], [`Error::Ceremony`].
     pub async fn finish_registration(
         &self,
         person: &Member,
@@ -175,8 +176,8 @@ impl Passkeys {
         if inserted == 1 { Ok(()) } else { Err(Error::Unauthorized) }
     }
 
-    /// Begins a sign-in with a passkey of `holder`, whose address is `email`. Returns the options for the browser and the id of
-    /// the ceremony. `None` when the person has no passkey.
+    /// Begins a sign-in with a passkey of `holder`, whose address is `email`. Returns the options for the browser and
+    /// the id of the ceremony. `None` when the person has no passkey.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Ceremony`].
@@ -262,8 +263,8 @@ impl Passkeys {
     /// Deletes the passkey `credential_id` of `person`.
     ///
     /// # Errors
-    /// [`Error::InvalidCredentialId`] when it is not base64url, [`Error::UnknownPasskey`] when the person has none with this
-    /// id, [`Error::Store`].
+    /// [`Error::InvalidCredentialId`] when it is not base64url, [`Error::UnknownPasskey`] when the person has none with
+    /// this id, [`Error::Store`].
     pub async fn delete(&self, person: &Member, credential_id: &str) -> Result<(), Error> {
         let credential_id = identifier(credential_id).ok_or(Error::InvalidCredentialId)?;
         let deleted = Entity::delete_many()
@@ -313,15 +314,15 @@ fn of_person(person: SubjectId, tenant: TenantId) -> Condition {
     Condition::all().add(Column::UserId.eq(person.0)).add(in_tenant)
 }
 
-/// Returns whether a sign-in with this passkey can succeed. Without attestation the key is first used then, so its algorithm
-/// must be one of those that were offered: EdDSA, ES256, ES384, RS256, RS384.
+/// Returns whether a sign-in with this passkey can succeed. Without attestation the key is first used then, so its
+/// algorithm must be one of those that were offered: EdDSA, ES256, ES384, RS256, RS384.
 fn is_usable(passkey: &StoredPasskey) -> bool {
     (1..=MAX_ID_BYTES).contains(&passkey.credential_id.len())
         && [-8, -7, -35, -257, -258].contains(&passkey.algorithm)
 }
 
-/// Reads the key of a passkey. One that another program wrote in another form is of no use here, and must not keep the person
-/// from the others.
+/// Reads the key of a passkey. One that another program wrote in another form is of no use here, and must not keep the
+/// person from the others.
 fn readable(row: &Model) -> Option<StoredPasskey> {
     let passkey = serde_json::from_slice(&row.credential);
     passkey

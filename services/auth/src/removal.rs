@@ -2,7 +2,7 @@
 //!
 //! | not found by the tenant | its end |
 //! |---|---|
-//! | a passkey from before passkeys had a tenant, whose owner has not signed in since | none by itself; without the account it signs nobody in |
+//! | a passkey from before passkeys had a tenant, whose owner has not signed in since | none by itself; without the account it is of no use |
 //! | a ceremony of a passkey | two minutes, and the next hour's removal of expired rows |
 //! | a login code in the legacy backend's Redis | its expiry |
 
@@ -71,7 +71,7 @@ impl Removal {
         if !REMOVALS.begin(&self.database, tenant, self.clock.now()).await.map_err(Error::Store)? {
             return Ok(false);
         }
-        // Sessions last: they tell whose the oldest passkeys are.
+        // Sessions last: they show whose the oldest passkeys are.
         self.passkeys.remove(tenant).await?;
         self.codes.remove(tenant).await?;
         self.sessions.remove(tenant).await?;

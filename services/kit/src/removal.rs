@@ -1,8 +1,8 @@
 //! The removal of a tenant's data at a service that takes part in it.
 //!
-//! The tenants service has the removal prepared first, which writes a row that says so. Only then does a request remove data,
-//! so one wrong request removes none. The row stays, so that a repeated request finds that it was prepared, and a service can
-//! refuse what still arrives for the tenant.
+//! The tenants service has the removal prepared first, which writes a row that says so. Only then does a request remove
+//! data, so one wrong request removes none. The row stays, so that a repeated request finds that it was prepared, and a
+//! service can refuse what still arrives for the tenant.
 //!
 //! | call of the tenants service | here |
 //! |---|---|
@@ -55,7 +55,8 @@ pub fn tenant(
     Ok(caller.on_behalf_of(id))
 }
 
-/// Returns the table of a service's removals, for its migrations. Services can share a database, so each has one of its own.
+/// Returns the table of a service's removals, for its migrations. Services can share a database, so each has one of its
+/// own.
 #[must_use]
 pub fn table(name: &'static str) -> TableCreateStatement {
     Table::create()
@@ -114,8 +115,8 @@ impl Removals {
         database.execute(&row).await.map(drop)
     }
 
-    /// Records that data of `tenant` are removed from now on, and returns true. False when that was not prepared: remove
-    /// nothing.
+    /// Records that data of `tenant` are removed from now on, and returns true. False when that was not prepared:
+    /// remove nothing.
     ///
     /// # Errors
     /// The error of the database.
@@ -135,8 +136,8 @@ impl Removals {
 
     /// Whether data of the tenant `id` were removed: what still arrives for it must not be stored.
     ///
-    /// Call it within the transaction that stores it, behind the first write. A removal that begins at that moment waits for the
-    /// end of the transaction, and finds what it stored.
+    /// Call it within the transaction that stores it, behind the first write. A removal that begins at that moment
+    /// waits for the end of the transaction, and finds what it stored.
     ///
     /// # Errors
     /// The error of the database.

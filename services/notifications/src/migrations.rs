@@ -1,5 +1,5 @@
-//! The tables of this service: those of `events`, the marks of sendings, the schedule, devices that are gone, and tenants that
-//! leave.
+//! The tables of this service: those of `events`, the marks of sendings, the schedule, devices that are gone, and
+//! tenants that leave.
 //!
 //! `notifications_migrations` records the applied steps, because services can share one database.
 

@@ -1,8 +1,8 @@
-//! Removes the messages of a tenant that leaves: those that wait, those that were sent, and dead ones. Each has an address or a
-//! device of a person, and a text.
+//! Removes the messages of a tenant that leaves: those that wait, those that were sent, and dead ones. Each has an
+//! address or a device of a person, and a text.
 //!
-//! A message that is queued for the tenant afterwards is refused. What another service queued before can arrive late from the
-//! broker; it is dropped.
+//! A message that is queued for the tenant afterwards is refused. What another service queued before can arrive late
+//! from the broker; it is dropped.
 
 use clock::UnixTime;
 use events::Exchange;
@@ -70,8 +70,8 @@ async fn remove_some(
     Ok(removed.len())
 }
 
-/// Whether the tenant of a message has left, so that the message must not be stored. Only ids of the platform's own tenants,
-/// which are UUIDs, can have. Call it behind the first write of the transaction ([`Removals::has_begun`]).
+/// Whether the tenant of a message has left, so that the message must not be stored. Only ids of the platform's own
+/// tenants, which are UUIDs, can have. Call it behind the first write of the transaction ([`Removals::has_begun`]).
 ///
 /// # Errors
 /// The error of the database.

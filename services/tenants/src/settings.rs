@@ -40,7 +40,7 @@ pub const TENANTS_MANAGERS: Variable = Variable {
 /// The services with data of tenants.
 pub const TENANTS_PARTICIPANTS: Variable = Variable {
     name: "TENANTS_PARTICIPANTS",
-    default: Some("users"),
+    default: Some("users,auth,notifications"),
     help: "Services whose data of a tenant is removed with it, in this order, separated by commas; empty for none",
     secret: false,
 };

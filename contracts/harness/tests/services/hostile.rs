@@ -52,7 +52,7 @@ fn document(service: &str, kind: &str) -> Vec<Operation> {
 fn caller_of(operation: &Operation) -> As {
     let path = operation.path.as_str();
     As::Service(match path {
-        _ if path.starts_with("/_/users/tenants") => "tenants",
+        _ if path.contains("/tenants/{tenant}") => "tenants",
         _ if path.starts_with("/_/tenants") => "admin",
         _ if path == "/_/books" && operation.method == "PUT" => "sync",
         _ if path.starts_with("/_/books") || path == "/_/command" => "users",

@@ -40,20 +40,36 @@ impl Service {
     }
 }
 
+fn notifications(home: &Path, address: SocketAddr) -> Process {
+    let mut command = Command::new(program("notifications"));
+    command.current_dir(repository()).env("CUTOVER_HOME", home);
+    for store in ["REDIS_URL", "AMQP_URL", "DATABASE_URL"] {
+        command.env_remove(store);
+    }
+    command.env("NOTIFICATIONS_ADDRESS", address.to_string());
+    let process = Process::start("notifications", &mut command, &home.join("logs/notifications.log"));
+    let ready = Request::new(address, "GET", "/readyz");
+    eventually("the service is ready", || ready.try_send().is_ok_and(|answer| answer.status == 200));
+    process
+}
+
 /// An edge with two authorizers that look tenants up at the service, and learn changes through Redis.
 struct Behind {
     edge: Edge,
     service: Service,
     process: Option<Process>,
+    /// Where the notifications service listens. It has no provider, so messages wait.
+    messages: SocketAddr,
+    _notifications: Process,
     _redis: Redis,
-    _ports: [Port; 2],
+    _ports: [Port; 3],
 }
 
 impl Behind {
     fn start() -> Self {
         let redis = Redis::start();
-        let ports = [Port::lease(), Port::lease()];
-        let [address, grpc] = [ports[0].address(), ports[1].address()];
+        let ports = [(); 3].map(|()| Port::lease());
+        let [address, grpc, messages] = ports.each_ref().map(Port::address);
         let started: Arc<Mutex<Option<Process>>> = Arc::default();
         let keep = Arc::clone(&started);
         // Where the edge listens for services is not known yet; only a removal needs it, and a later start gives it.
@@ -67,7 +83,7 @@ impl Behind {
                 "tenants: { file: \"${CUTOVER_HOME:-.run}/tenants.yaml\" }",
                 &format!("tenants: {{ grpc: \"http://{grpc}\", redis: true, negative_seconds: 1 }}"),
             )
-            .replace("backends:\n", &format!("backends:\n  tenants: {{ address: \"{address}\" }}\n"))
+            .replace("backends:\n", &format!("backends:\n  tenants: {{ address: \"{address}\" }}\n  notifications: {{ address: \"{messages}\" }}\n"))
             .replace(
                 "keys/auth.jwks.json\" }",
                 "keys/auth.jwks.json\" }\n  tenants: { keys: \"${CUTOVER_HOME:-.run}/keys/tenants.jwks.json\" }\n  admin: { keys: \"${CUTOVER_HOME:-.run}/keys/admin.jwks.json\", permissions: [tenants.write] }",
@@ -78,7 +94,7 @@ impl Behind {
             )
             .replace(
                 "routes:\n",
-                "routes:\n  - { name: tenants, host: service, prefix: /_/tenants, policy: tenant-management, to: tenants, answers: auth }\n  - { name: removals, host: service, prefix: /_/users/tenants, policy: removals, to: users, answers: users }\n",
+                "routes:\n  - { name: tenants, host: service, prefix: /_/tenants, policy: tenant-management, to: tenants, answers: auth }\n  - { name: removals, host: service, prefix: /_/users/tenants, policy: removals, to: users, answers: users }\n  - { name: auth-removals, host: service, prefix: /_/auth/tenants, policy: removals, to: auth, answers: auth }\n  - { name: notifications-removals, host: service, prefix: /_/notifications/tenants, policy: removals, to: notifications, answers: auth }\n  - { name: messages, host: service, prefix: /_/notifications, policy: tenant-management, to: notifications, answers: auth }\n",
             )
             // An authorizer is ready once the service has answered it, so the service starts first.
             .prepare(move |home| {
@@ -87,10 +103,31 @@ impl Behind {
             .start();
         service.edge_url = format!("http://{}", edge.address("EDGE_SERVICE_ADDRESS"));
         let process = started.lock().expect("one thread").take();
-        let mut behind = Self { edge, service, process, _redis: redis, _ports: ports };
+        let notifications = notifications(edge.home(), messages);
+        let mut behind = Self {
+            edge,
+            service,
+            process,
+            messages,
+            _notifications: notifications,
+            _redis: redis,
+            _ports: ports,
+        };
         behind.kill();
         behind.restart();
         behind
+    }
+
+    /// The letters that wait, of all tenants.
+    fn waiting(&self) -> Option<String> {
+        let metrics = Request::new(self.messages, "GET", "/metrics").send().text();
+        let is_waiting = |line: &&str| {
+            line.starts_with("notifications_outbox_rows")
+                && line.contains("kind=\"mail\"")
+                && line.contains("state=\"waiting\"")
+        };
+        let waiting = metrics.lines().find(is_waiting);
+        waiting.and_then(|line| line.split_whitespace().last()).map(str::to_owned)
     }
 
     /// SIGKILL.
@@ -164,12 +201,31 @@ fn a_tenant_is_created_suspended_reinstated_and_deleted_for_every_authorizer() {
 
     let account = format!("/_/users/{}", "demo@example.com");
     assert_eq!(behind.call("auth", "auth.pem", "GET", &account, &Value::Null).status, 200);
+    for tenant in [DEMO_TENANT, OTHER] {
+        let mail = json!({ "to": "a@example.com", "subject": "A", "text": "B" });
+        let message = json!({ "idempotencyKey": tenant, "message": { "tenantId": tenant, "mail": mail } });
+        behind.manage("POST", "/_/notifications/messages", &message);
+    }
+    assert_eq!(behind.waiting().as_deref(), Some("2"));
     behind.manage("DELETE", &one, &Value::Null);
     behind.until("its requests are refused", DEMO_TENANT, 403);
     eventually("the tenant is deleted", || {
         behind.manage("GET", &one, &Value::Null).json()["standing"] == "deleted"
     });
     assert_eq!(behind.statuses(DEMO_TENANT), [403; 6]);
+    // Each service with data of tenants was called through the edge, and did it.
+    let removal = behind.manage("GET", &format!("{one}/offboarding"), &Value::Null).json();
+    assert_eq!(removal["participants"], json!(["users", "auth", "notifications"]));
+    assert_eq!(removal["phase"], "done");
+    assert_eq!(behind.waiting().as_deref(), Some("1"), "the message of the other tenant");
+    for service in ["users", "auth", "notifications"] {
+        let path = format!("/_/{service}/tenants/{OTHER}");
+        assert_eq!(behind.call("auth", "auth.pem", "DELETE", &path, &Value::Null).status, 403, "{service}");
+        assert_eq!(
+            behind.edge.request("DELETE", &path).token(&behind.edge.mint().good(2)).send().status,
+            404
+        );
+    }
     // Its people are gone from the users service, and those of another tenant are not.
     assert_eq!(behind.call("auth", "auth.pem", "GET", &account, &Value::Null).status, 404);
     let other = "/_/users/suspended@example.com";

@@ -15,9 +15,9 @@ pub struct Rows<'r> {
     pub source: Option<&'r str>,
 }
 
-/// Removes at most `most` of `rows` that belong to `tenant`, whether they wait, are delivered or dead, and returns their ids.
-/// Call it until there are none. Every payload with a tenant has it as `tenantId`: events do ([`crate::Envelope`]), and a
-/// service whose own kinds of rows should be found writes it there, too.
+/// Removes at most `most` of `rows` that belong to `tenant`, whether they wait, are delivered or dead, and returns
+/// their ids. Call it until there are none. Every payload with a tenant has it as `tenantId`: events do
+/// ([`crate::Envelope`]), and a service whose own kinds of rows should be found writes it there, too.
 ///
 /// A row that a worker is delivering at the moment may be delivered once more, and is removed like the others.
 ///

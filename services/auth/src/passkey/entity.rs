@@ -15,9 +15,11 @@ pub struct Model {
     pub user_id: Uuid,
     /// The model of the authenticator; all zeros when it does not say.
     pub aaguid: Uuid,
-    /// The public key with its signature counter, as JSON. It changes with each sign-in of an authenticator that counts.
+    /// The public key with its signature counter, as JSON. It changes with each sign-in of an authenticator that
+    /// counts.
     pub credential: Vec<u8>,
-    /// The tenant of the person. Null until it is known, in a row from before this column: the next use by the person tells it.
+    /// The tenant of the person. Null until it is known, in a row from before this column: the next use by the person
+    /// notes it.
     pub tenant_id: Option<Uuid>,
     /// When it was registered.
     pub created_at: TimeDateTimeWithTimeZone,

@@ -9,8 +9,8 @@ use super::entity::{Column, Entity};
 use crate::error::Error;
 
 impl Passkeys {
-    /// Removes the passkeys of people of `tenant`. One that is older than the column of the tenant is found by a session of its
-    /// owner, so remove passkeys before sessions.
+    /// Removes the passkeys of people of `tenant`. One that is older than the column of the tenant is found by a
+    /// session of its owner, so remove passkeys before sessions.
     ///
     /// # Errors
     /// [`Error::Store`].

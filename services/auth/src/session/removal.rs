@@ -15,8 +15,8 @@ const BATCH: u64 = 500;
 impl Sessions {
     /// Removes all sessions of people of `tenant`, ended ones included, and what is known of people who have no other.
     ///
-    /// Nothing is announced to the edge: it refuses every token of the tenant, which is suspended since before and deleted
-    /// afterwards. In the legacy backend's Redis the sessions end here.
+    /// Nothing is announced to the edge: it refuses every token of the tenant, which is suspended since before and
+    /// deleted afterwards. In the legacy backend's Redis the sessions end here.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Legacy`]. Some may be removed then; the same call goes on.

@@ -58,7 +58,7 @@ async fn take_back(
     Ok(answer::no_content())
 }
 
-/// Removes a tenant's messages: waiting, sent and dead ones. It cannot be undone, and the tenant gets no message afterwards.
+/// Removes a tenant's messages: waiting, sent and dead ones. It cannot be undone, and the tenant gets no message later.
 #[utoipa::path(
     delete, path = "/_/notifications/tenants/{tenant}", operation_id = "removeMessages", tag = "notifications",
     security(("service" = [])),

@@ -29,6 +29,8 @@ policies:
 const ROUTES: &str = "routes:
   - { name: tenants, host: service, prefix: /_/tenants, policy: tenant-management, to: tenants, answers: auth }
   - { name: users-removal, host: service, prefix: /_/users/tenants, methods: [PUT, DELETE], policy: removal, to: users, answers: users }
+  - { name: auth-removal, host: service, prefix: /_/auth/tenants, methods: [PUT, DELETE], policy: removal, to: auth, answers: auth }
+  - { name: notifications-removal, host: service, prefix: /_/notifications/tenants, methods: [PUT, DELETE], policy: removal, to: notifications, answers: auth }
   - { name: books-writing, host: service, exact: /_/books, methods: [PUT], policy: book-writing, to: library, answers: library }
   - { name: messages, host: service, exact: /_/notifications/messages, methods: [POST], policy: messages, to: notifications, answers: auth }
   - { name: notifications, host: service, prefix: /_/notifications, policy: repair, to: notifications, answers: auth }
