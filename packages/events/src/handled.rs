@@ -2,8 +2,10 @@
 //! that a second arrival finds it there.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
-use clock::UnixTime;
+use clock::{Clock, UnixTime};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait as _};
 
 use crate::envelope::Envelope;
@@ -87,6 +89,26 @@ pub async fn again(
     let values = [consumer.into(), event.id.into(), moment::column(now).into()];
     let row = database.query_one_raw(sql(database, text, values)).await?;
     row.map_or(Ok(0), |row| row.try_get_by_index(0))
+}
+
+/// How often marks are deleted. They are harmless; an hour keeps a deletion small.
+const HOUSEKEEPING: Duration = Duration::from_hours(1);
+
+/// How long a mark stays: longer than any queue or outbox keeps an event.
+const MARKS_STAY: Duration = Duration::from_hours(30 * 24);
+
+/// The most marks of one deletion, which locks them.
+const MAX_DELETED: u32 = 10_000;
+
+/// Deletes old marks until it is dropped. Every service that consumes events runs it.
+pub async fn keep_house(database: DatabaseConnection, clock: Arc<dyn Clock>) {
+    loop {
+        tokio::time::sleep(HOUSEKEEPING).await;
+        let before = UnixTime::from_seconds(clock.now().seconds().saturating_sub(MARKS_STAY.as_secs()));
+        if let Err(error) = purge(&database, before, MAX_DELETED).await {
+            tracing::warn!(%error, "cannot delete marks of handled events");
+        }
+    }
 }
 
 /// Removes at most `most` marks of each table from before `before`, and returns their number. An event that arrives

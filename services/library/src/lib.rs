@@ -6,7 +6,8 @@
 //! * [`seed`]: the initial books of a development edge.
 //! * [`routes`]: every path of both surfaces, with its answers.
 //! * [`renewal`]: a book that replaces another one, step by step.
-//! * [`people`]: the users service. [`news`]: what it is told about books, once the change is stored.
+//! * [`people`]: the users service. [`news`]: what it is told about books, once the change is stored. [`tastes`]: what it
+//!   announces.
 //! * [`error`]: every refusal, with its status and body.
 //!
 //! The catalogue belongs to the platform: the legacy tables have no owner, and every signed-in person reads the
@@ -23,6 +24,7 @@ pub mod routes;
 pub mod search;
 pub mod seed;
 pub mod settings;
+pub mod tastes;
 pub mod telling;
 
 pub use settings::ABOUT;
@@ -30,9 +32,9 @@ pub use settings::ABOUT;
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
-use events::Outbox;
 use events::outbox::Worker;
 use events::outbox::metrics::{Kind, Rows};
+use events::{Bus, Outbox};
 use kit::Metrics;
 use kit::caller::Words;
 use kit::generation::Surface;
@@ -88,7 +90,14 @@ pub async fn router(
     let peer = settings.base.peer(ABOUT.name, &settings.service_edge_url, Arc::clone(&clock))?;
     let metrics = Metrics::new(ABOUT.name)?;
     metrics.show_database(&database)?;
-    let people = People::new(&peer, settings.redis.as_ref(), cache::Metrics::new(metrics.registry())?);
+    let counts = cache::Metrics::new(metrics.registry())?;
+    let people = People::new(&peer, settings.redis.as_ref(), settings.dislikes_live, counts);
+    // Without a broker no change is announced here, and cached dislikes live for their seconds.
+    if let Some(broker) = settings.broker {
+        let bus = Bus::open(Some(broker), settings.topology, ABOUT.name);
+        let followed = tastes::follow(&bus, people.clone(), &database, &clock, work);
+        followed.map_err(|error| StartError::File(error.to_string()))?;
+    }
     if let Some(path) = &settings.seed {
         seed::apply(path, &books).await?;
     }

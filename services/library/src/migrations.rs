@@ -27,6 +27,7 @@ impl MigratorTrait for Steps {
             Box::new(WordsAnew),
             Box::new(events::tables::Unfinished),
             Box::new(RenewalsUnderWay),
+            Box::new(events::tables::Handled),
         ]
     }
 

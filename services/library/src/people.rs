@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache::{Bounds, Cache, InvalidKey, Key, Kind, LoadError, Metrics};
+use cache::{Bounds, Cache, InvalidKey, Key, Kind, LoadError, Metrics, Scope};
+use identity::TenantId;
 use kit::peer::{CallFailed, Channel, Peer, answered};
 use kit::{SubjectId, VerifiedTenant};
 use proto::users::v1::activity_client::ActivityClient;
@@ -13,14 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::book::Tag;
 
-/// What people dislike. A person who turns the pages of a list has them read once; a new dislike is seen after ten seconds at
-/// most, five in Redis and five in memory. The users service does not announce changes of dislikes.
-static DISLIKES: Kind = Kind {
-    name: "dislikes",
-    memory: Duration::from_secs(5),
-    shared: Duration::from_secs(5),
-    missing: Duration::from_secs(5),
-};
+/// How long dislikes are kept in memory, and as long again in Redis. A person who turns the pages of a list has them read once.
+/// A new dislike is seen at once when the users service announces it ([`crate::tastes`]), and otherwise after ten seconds at most.
+pub const DISLIKES_LIVE: Duration = Duration::from_secs(5);
 
 /// The most people whose dislikes are in memory: a thousand of the longest tags take 200 KB, so 20 MB of the 64 MiB that the
 /// service may have.
@@ -51,26 +47,44 @@ pub enum Unknown {
 pub struct People {
     activity: ActivityClient<Channel>,
     dislikes: Cache<Dislikes>,
+    kind: Arc<Kind>,
 }
 
 impl People {
-    /// Calls the users service as `peer`. With `redis`, replicas share what people dislike. It needs a tokio runtime.
+    /// Calls the users service as `peer`. With `redis`, replicas share what people dislike; it is kept for `live` in each place.
+    /// It needs a tokio runtime.
     #[must_use]
-    pub fn new(peer: &Peer, redis: Option<&Address>, metrics: Metrics) -> Self {
+    pub fn new(peer: &Peer, redis: Option<&Address>, live: Duration, metrics: Metrics) -> Self {
         let bounds = Bounds { values: MAX_PEOPLE, ..Bounds::default() };
         Self {
             activity: ActivityClient::new(peer.channel()),
             dislikes: Cache::new("dislikes", bounds, redis, metrics),
+            kind: Arc::new(Kind { name: "dislikes", memory: live, shared: live, missing: live }),
         }
     }
 
-    /// Returns what `person` dislikes, at most the newest thousand books and tags, as it was at most ten seconds ago. A person
+    /// Returns the name of a person's dislikes in the cache. A person of another tenant has another one.
+    fn key(&self, tenant: &TenantId, person: SubjectId) -> Result<Key, InvalidKey> {
+        Key::new(tenant, &self.kind, &person.to_string())
+    }
+
+    /// Drops what is cached of a person's dislikes, here and in every replica that shares Redis.
+    ///
+    /// # Errors
+    /// [`InvalidKey`].
+    pub async fn forget_dislikes(&self, tenant: &TenantId, person: SubjectId) -> Result<(), InvalidKey> {
+        let key = self.key(tenant, person)?;
+        self.dislikes.invalidate(Scope::One(&key)).await
+    }
+
+    /// Returns what `person` dislikes, at most the newest thousand books and tags, as it was at most ten seconds ago (or after the
+    /// last change that the users service announced). A person
     /// whom the users service does not have dislikes nothing.
     ///
     /// # Errors
     /// [`Unknown`]. It is not kept: the next request calls again.
     pub async fn dislikes(&self, tenant: VerifiedTenant, person: SubjectId) -> Result<Dislikes, Unknown> {
-        let key = Key::new(&tenant.id().into(), &DISLIKES, &person.to_string())?;
+        let key = self.key(&tenant.id().into(), person)?;
         let read = async {
             let request = ListDislikesRequest { person_id: person.to_string() };
             match answered(self.activity.clone().list_dislikes(request)).await {

@@ -2,13 +2,20 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use events::bus::Topology;
 use kit::base::Base;
 use kit::generation::Surface;
 use kit::peer::{SERVICE_EDGE_URL, service_edge_url};
-use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
+use kit::settings::{
+    AMQP_CONSUMERS, AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader,
+    Variable,
+};
 use kit::startup::About;
 use redis_connection::Address;
+
+use crate::people::DISLIKES_LIVE;
 
 /// Name and purpose of the service, for its `main`.
 pub const ABOUT: About = About {
@@ -66,6 +73,9 @@ pub const VARIABLES: &[Variable] = &[
     LIBRARY_SURFACE,
     SERVICE_EDGE_URL,
     REDIS_URL,
+    AMQP_URL,
+    EVENTS_PREFIX,
+    AMQP_CONSUMERS,
     CUTOVER_HOME,
     DATABASE_URL,
     EDGE_NAME,
@@ -89,6 +99,12 @@ pub struct Settings {
     pub service_edge_url: String,
     /// The Redis that replicas share. Its `Debug` shows neither host nor password.
     pub redis: Option<Address>,
+    /// The broker that announces changes of dislikes. Its `Debug` shows no password.
+    pub broker: Option<broker_connection::Address>,
+    /// The names at the broker.
+    pub topology: Topology,
+    /// How long dislikes are kept in memory, and as long again in Redis. No variable sets it; tests do.
+    pub dislikes_live: Duration,
 }
 
 impl Settings {
@@ -105,6 +121,14 @@ impl Settings {
             surface: reader.parsed(&LIBRARY_SURFACE).unwrap_or_default(),
             service_edge_url: service_edge_url(&mut reader),
             redis: reader.parsed_by(&REDIS_URL, |url| Address::parse(url).map_err(|e| e.to_string())),
+            broker: reader.parsed_by(&AMQP_URL, |url| {
+                broker_connection::Address::parse(url).map_err(|error| error.to_string())
+            }),
+            topology: reader
+                .parsed::<Topology>(&EVENTS_PREFIX)
+                .unwrap_or_default()
+                .with_consumers(reader.parsed(&AMQP_CONSUMERS).unwrap_or_default()),
+            dislikes_live: DISLIKES_LIVE,
         };
         reader.finish(settings)
     }

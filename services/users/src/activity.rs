@@ -6,6 +6,7 @@
 
 pub mod devices;
 pub mod histories;
+pub mod news;
 pub mod notifications;
 pub mod part;
 pub mod push;
@@ -30,7 +31,7 @@ use crate::error::Error;
 pub struct Activity {
     database: DatabaseConnection,
     clock: Arc<dyn Clock>,
-    push: Option<push::Push>,
+    news: Option<news::News>,
 }
 
 impl fmt::Debug for Activity {
@@ -43,13 +44,13 @@ impl Activity {
     /// Uses the activity in `database`, whose tables are up to date.
     #[must_use]
     pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock, push: None }
+        Self { database, clock, news: None }
     }
 
-    /// Sends push messages about what people are told.
+    /// Announces changes, and sends push messages about what people are told.
     #[must_use]
-    pub fn with_push(self, push: Option<push::Push>) -> Self {
-        Self { push, ..self }
+    pub fn with_news(self, news: Option<news::News>) -> Self {
+        Self { news, ..self }
     }
 
     fn now(&self) -> OffsetDateTime {

@@ -22,9 +22,8 @@ pub mod settings;
 pub mod tenants;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use clock::{Clock, SystemClock, UnixTime};
+use clock::{Clock, SystemClock};
 use events::bus::{Handler, Subscription};
 use events::outbox::Worker;
 use events::outbox::metrics::{Kind, Rows};
@@ -38,7 +37,7 @@ use sea_orm::DatabaseConnection;
 use uuid::Uuid;
 
 use crate::account::Accounts;
-use crate::activity::push::Push;
+use crate::activity::news::News;
 use crate::activity::{Activity, devices};
 use crate::catalogue::Catalogue;
 use crate::routes::App;
@@ -93,14 +92,14 @@ pub async fn router(
     // Without a broker no event leaves and none arrives: the other services run in processes of their own.
     let metrics = Metrics::new(ABOUT.name)?;
     metrics.show_database(&database)?;
-    let push = match settings.broker {
+    let news = match settings.broker {
         None => None,
         Some(broker) => {
             let bus = Bus::open(Some(broker), settings.topology, ABOUT.name);
             Some(exchange(&bus, &database, &clock, work, &metrics)?)
         }
     };
-    let activity = Activity::new(database.clone(), Arc::clone(&clock)).with_push(push);
+    let activity = Activity::new(database.clone(), Arc::clone(&clock)).with_news(news);
     let accounts = Accounts::new(database, clock).with_rule(settings.tenant_rule);
     if let Some(path) = &settings.seed {
         seed::apply(path, &accounts).await?;
@@ -125,15 +124,15 @@ fn check_rule(settings: &Settings) -> Result<(), StartError> {
     }
 }
 
-/// Starts to publish this service's events to `bus` and to handle those of others, as a part of `work`. Returns what writes push
-/// messages.
+/// Starts to publish this service's events to `bus` and to handle those of others, as a part of `work`. Returns what writes
+/// its events.
 fn exchange(
     bus: &Bus,
     database: &DatabaseConnection,
     clock: &Arc<dyn Clock>,
     work: &Work,
     metrics: &Metrics,
-) -> Result<Push, StartError> {
+) -> Result<News, StartError> {
     let outbox = Outbox::new(Arc::clone(clock));
     let relay = Worker::new(database.clone(), &outbox, Relay::new(bus.clone()));
     let kinds = vec![Kind::events(vec![relay.counts()])];
@@ -147,27 +146,7 @@ fn exchange(
     let subscription = Subscription::of(ABOUT.name).map_err(|error| StartError::File(error.to_string()))?;
     let handler = Handler { handle: devices::Gone, database: database.clone(), clock: Arc::clone(clock) };
     work.run(|stop| bus.consume(subscription, handler, stop));
-    work.run_until_stopped(forget_handled(database.clone(), Arc::clone(clock)));
+    work.run_until_stopped(events::handled::keep_house(database.clone(), Arc::clone(clock)));
     let instance = format!("{}-{}", std::process::id(), Uuid::new_v4().simple());
-    Ok(Push::new(outbox, Source { service: ABOUT.name.to_owned(), instance }))
-}
-
-/// How often marks of handled events are deleted. They are harmless; an hour keeps a deletion small.
-const HOUSEKEEPING: Duration = Duration::from_hours(1);
-
-/// How long a mark stays: longer than any queue or outbox keeps an event ([`events::handled::purge`]).
-const MARKS_STAY: Duration = Duration::from_hours(30 * 24);
-
-/// The most marks of one deletion, which locks them.
-const MAX_DELETED: u32 = 10_000;
-
-/// Deletes old marks of handled events until it is dropped.
-async fn forget_handled(database: DatabaseConnection, clock: Arc<dyn Clock>) {
-    loop {
-        tokio::time::sleep(HOUSEKEEPING).await;
-        let before = UnixTime::from_seconds(clock.now().seconds().saturating_sub(MARKS_STAY.as_secs()));
-        if let Err(error) = events::handled::purge(&database, before, MAX_DELETED).await {
-            tracing::warn!(%error, "cannot delete marks of handled events");
-        }
-    }
+    Ok(News::new(outbox, Source { service: ABOUT.name.to_owned(), instance }))
 }

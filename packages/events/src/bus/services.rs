@@ -4,6 +4,7 @@
 //! published gets it nevertheless, and the order of first starts does not matter.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::bus::{Pattern, Subscription};
 use crate::envelope::EventType;
@@ -11,20 +12,39 @@ use crate::exchange::Exchange;
 
 /// A service that consumes events.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Service {
+pub(super) struct Service<'t> {
     /// Its name, which names its queue, too.
-    pub(super) consumer: &'static str,
+    pub(super) consumer: &'t str,
     /// Where its events are published.
     pub(super) exchange: Exchange,
     /// Their types, each as a [`Pattern`].
-    pub(super) patterns: &'static [&'static str],
+    pub(super) patterns: &'t [&'t str],
+    /// How long an event is of use, when it may be lost after that. Such a queue never fills up and has no dead letters.
+    pub(super) useful_for: Option<Duration>,
 }
 
 /// Every service that consumes events, with what it gets, in the order of their names. A service that consumes is added here,
 /// and subscribes by [`Subscription::of`].
-const SERVICES: &[Service] = &[
-    Service { consumer: "notifications", exchange: Exchange::Notifications, patterns: &["#"] },
-    Service { consumer: "users", exchange: Exchange::Events, patterns: &["notifications.device.gone"] },
+const SERVICES: &[Service<'static>] = &[
+    Service {
+        consumer: "library",
+        exchange: Exchange::Events,
+        patterns: &["users.taste.changed"],
+        // It invalidates what is cached for ten seconds anyway.
+        useful_for: Some(Duration::from_mins(1)),
+    },
+    Service {
+        consumer: "notifications",
+        exchange: Exchange::Notifications,
+        patterns: &["#"],
+        useful_for: None,
+    },
+    Service {
+        consumer: "users",
+        exchange: Exchange::Events,
+        patterns: &["notifications.device.gone"],
+        useful_for: None,
+    },
 ];
 
 /// A name that is not in the table of services.
@@ -38,9 +58,14 @@ fn names() -> Vec<&'static str> {
     SERVICES.iter().map(|service| service.consumer).collect()
 }
 
-fn find(name: &str) -> Result<&'static Service, UnknownConsumer> {
+fn find(name: &str) -> Result<&'static Service<'static>, UnknownConsumer> {
     let unknown = || UnknownConsumer { name: name.chars().take(128).collect() };
     SERVICES.iter().find(|service| service.consumer == name).ok_or_else(unknown)
+}
+
+/// Returns how long events of the consumer `name` are of use. A consumer that is not in the table loses none.
+pub(super) fn useful_for(name: &str) -> Option<Duration> {
+    find(name).ok()?.useful_for
 }
 
 impl Subscription {
@@ -49,7 +74,7 @@ impl Subscription {
     /// # Errors
     /// [`UnknownConsumer`].
     pub fn of(consumer: &str) -> Result<Self, UnknownConsumer> {
-        let Service { consumer, exchange, patterns } = find(consumer)?;
+        let Service { consumer, exchange, patterns, .. } = find(consumer)?;
         let patterns = patterns.iter().map(|pattern| Pattern::of_table(pattern)).collect();
         Ok(Self { consumer: (*consumer).to_owned(), exchange: *exchange, patterns })
     }
@@ -58,7 +83,7 @@ impl Subscription {
 /// The services whose queues exist at the broker. By default these are all that consume events. Leave out a service that is not
 /// deployed: nothing would empty its queue, and a full queue refuses, which holds up the services that publish to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consumers(Vec<&'static Service>);
+pub struct Consumers(Vec<&'static Service<'static>>);
 
 impl Default for Consumers {
     fn default() -> Self {
@@ -76,7 +101,7 @@ impl FromStr for Consumers {
 }
 
 impl Consumers {
-    pub(super) fn services(&self) -> impl Iterator<Item = &'static Service> {
+    pub(super) fn services(&self) -> impl Iterator<Item = &'static Service<'static>> {
         self.0.iter().copied()
     }
 

@@ -11,6 +11,7 @@
 //! | `coder.NAME` | the durable queue of the consumer NAME |
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
@@ -18,7 +19,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ExchangeKind};
 
 use crate::bus::Subscription;
-use crate::bus::services::{Consumers, Service};
+use crate::bus::services::{self, Consumers, Service};
 use crate::envelope::EventType;
 use crate::exchange::{AUDITED, Exchange};
 
@@ -164,8 +165,8 @@ impl Topology {
         let dead_letters = self.dead_letters();
         declare_exchange(channel, &dead_letters, (ExchangeKind::Direct, "direct")).await?;
         declare_queue(channel, &dead_letters, Self::bounded()).await?;
-        for Service { consumer, exchange, patterns } in self.consumers.services() {
-            self.declare_consumer(channel, consumer, *exchange, patterns).await?;
+        for service in self.consumers.services() {
+            self.declare_service(channel, service).await?;
         }
         Ok(())
     }
@@ -200,31 +201,37 @@ impl Topology {
             self.declare_audit(connection, channel).await?;
         }
         let patterns: Vec<&str> = patterns.iter().map(Pattern::as_str).collect();
-        self.declare_consumer(channel, consumer, *exchange, &patterns).await?;
+        let useful_for = services::useful_for(consumer);
+        let service = Service { consumer, exchange: *exchange, patterns: &patterns, useful_for };
+        self.declare_service(channel, &service).await?;
         Ok(self.queue(consumer))
     }
 
-    /// Declares the queue of a consumer with its bindings.
-    async fn declare_consumer(
+    /// Declares the queue of a service with its bindings.
+    async fn declare_service(
         &self,
         channel: &Channel,
-        consumer: &str,
-        exchange: Exchange,
-        patterns: &[&str],
+        Service { consumer, exchange, patterns, useful_for }: &Service<'_>,
     ) -> Result<(), Undeclared> {
-        let (queue, dead_letters) = (self.queue(consumer), self.dead_letters());
-        let mut arguments = Self::bounded();
-        let text = |text: &str| AMQPValue::LongString(text.into());
-        arguments.insert("x-dead-letter-exchange".into(), text(&dead_letters));
-        arguments.insert("x-dead-letter-routing-key".into(), text(&queue));
-        declare_queue(channel, &queue, arguments).await?;
-        bind(channel, &dead_letters, &dead_letters, &queue).await?;
-        for pattern in patterns {
+        let queue = self.queue(consumer);
+        match useful_for {
+            None => {
+                let dead_letters = self.dead_letters();
+                let mut arguments = Self::bounded();
+                let text = |text: &str| AMQPValue::LongString(text.into());
+                arguments.insert("x-dead-letter-exchange".into(), text(&dead_letters));
+                arguments.insert("x-dead-letter-routing-key".into(), text(&queue));
+                declare_queue(channel, &queue, arguments).await?;
+                bind(channel, &dead_letters, &dead_letters, &queue).await?;
+            }
+            Some(time) => declare_queue(channel, &queue, Self::brief(*time)).await?,
+        }
+        for pattern in *patterns {
             let key = match exchange {
                 Exchange::Events | Exchange::Notifications => pattern,
                 Exchange::Audit => AUDITED,
             };
-            bind(channel, &queue, &self.exchange(exchange), key).await?;
+            bind(channel, &queue, &self.exchange(*exchange), key).await?;
         }
         Ok(())
     }
@@ -235,6 +242,16 @@ impl Topology {
         let mut arguments = FieldTable::default();
         arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(MAX_WAITING));
         arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+        arguments
+    }
+
+    /// A queue that drops what is older than `time`, and the oldest when it is full.
+    fn brief(time: Duration) -> FieldTable {
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(MAX_WAITING));
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(millis));
+        arguments.insert("x-overflow".into(), AMQPValue::LongString("drop-head".into()));
         arguments
     }
 }

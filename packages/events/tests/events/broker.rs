@@ -208,6 +208,26 @@ async fn an_audit_exchange_of_an_older_version_is_an_error_that_names_the_fix_an
     connection.close(200, "done".into()).await.unwrap();
 }
 
+/// Nobody empties it here, and it must not fill up and hold up its publishers.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_of_events_that_are_of_use_for_a_moment_drops_old_ones() {
+    use lapin::types::{AMQPValue, FieldTable};
+    let broker = tokio::task::spawn_blocking(RabbitMq::start).await.unwrap();
+    let mut changed = event("changed", now(&clock()));
+    changed.kind = "users.taste.changed".parse().unwrap();
+    bus(&broker).publish(Exchange::Events, &changed).await.unwrap();
+    assert_eq!(waiting(&broker, "test.library").await, Some(1));
+    // The broker refuses to declare a queue with other arguments than it has.
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(100_000));
+    arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(60_000));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("drop-head".into()));
+    let (connection, raw) = channel(&broker).await;
+    let durable = lapin::options::QueueDeclareOptions { durable: true, ..Default::default() };
+    raw.queue_declare("test.library".into(), durable, arguments).await.unwrap();
+    connection.close(200, "done".into()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_of_another_form_is_an_error_that_names_it() {
     let broker = tokio::task::spawn_blocking(RabbitMq::start).await.unwrap();

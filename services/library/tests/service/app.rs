@@ -94,6 +94,9 @@ pub(crate) fn settings(home: Home, database_url: Option<String>, surface: Surfac
         // Nothing listens there: tests with a users service set another one.
         service_edge_url: "http://127.0.0.1:9".to_owned(),
         redis: None,
+        broker: None,
+        topology: events::bus::Topology::default(),
+        dislikes_live: library::people::DISLIKES_LIVE,
     }
 }
 
@@ -126,9 +129,22 @@ impl TestApp {
         surface: Surface,
         service_edge_url: String,
     ) -> Self {
+        Self::with(home, clock, database_url, |home, database_url| Settings {
+            service_edge_url,
+            ..settings(home, database_url, surface)
+        })
+        .await
+    }
+
+    /// With the settings that `settings` returns for a home and a database.
+    pub(crate) async fn with(
+        home: Arc<TestHome>,
+        clock: &ManualClock,
+        database_url: Option<String>,
+        settings: impl FnOnce(Home, Option<String>) -> Settings,
+    ) -> Self {
         let (edge, work) = (home.edge(clock), Work::default());
-        let settings = settings(home.home(), database_url.clone(), surface);
-        let settings = Settings { service_edge_url, ..settings };
+        let settings = settings(home.home(), database_url.clone());
         let router = library::router(settings, Arc::new(clock.clone()), &work).await.unwrap();
         Self { router, edge, clock: clock.clone(), home, work, database_url, _listener: None }
     }

@@ -12,3 +12,4 @@ mod people;
 mod preview;
 mod process;
 mod stores;
+mod tastes;

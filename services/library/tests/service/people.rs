@@ -51,6 +51,10 @@ impl Users {
         }
     }
 
+    pub(crate) fn set_disliked_books(&self, books: &[i32]) {
+        self.0.lock().dislikes.book_ids = books.to_vec();
+    }
+
     fn set(&self, code: Option<Code>) {
         self.0.lock().code = code;
     }

@@ -73,8 +73,8 @@ impl Accounts {
             return Ok(Removal::NotPrepared);
         }
         while self.remove_some(id).await.map_err(Error::Store)? > 0 {}
-        // A message names a device of a person. This service writes no other events of a tenant.
-        let kinds = [Exchange::Notifications.kind()];
+        // A message names a device of a person, and a change of tastes names people.
+        let kinds = [Exchange::Notifications.kind(), Exchange::Events.kind()];
         let rows = Rows { kinds: &kinds, source: Some(crate::ABOUT.name) };
         let tenant = identity::TenantId::from(tenant.id());
         let some =

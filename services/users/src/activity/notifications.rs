@@ -116,13 +116,13 @@ impl Activity {
                 told.push(*user);
             }
         }
-        if let Some(push) = &self.push {
+        if let Some(news) = &self.news {
             let (since, now) = (devices::oldest(now), self.clock.now());
-            push.of_book(&transaction, &told, (book, tags), since, now).await?;
+            news.of_book(&transaction, &told, (book, tags), since, now).await?;
         }
         transaction.commit().await?;
-        if let Some(push) = &self.push {
-            push.committed();
+        if let Some(news) = &self.news {
+            news.committed();
         }
         Ok(())
     }

@@ -4,11 +4,10 @@
 //! service sends it. It is written in the transaction that tells the person, so a person who was told has messages on the way,
 //! also when this process is killed a moment later; and a person who is told once has each of them once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use clock::UnixTime;
-use events::outbox::OutboxError;
-use events::{Envelope, EventType, Exchange, Outbox, Source};
+use events::Exchange;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, Order};
 use serde_json::json;
@@ -16,6 +15,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::devices;
+use super::news::{News, tenants_of};
 use super::tag::Tag;
 
 /// The type of the events.
@@ -24,26 +24,13 @@ pub const ANNOUNCED: &str = "users.book.announced";
 /// The most characters of a message's text: what a telephone shows of one.
 const MAX_TEXT_CHARS: usize = 160;
 
-/// Writes push messages.
-#[derive(Clone, Debug)]
-pub struct Push {
-    outbox: Outbox,
-    source: Source,
-}
-
 /// A device that gets a message.
 struct Device {
     tenant: identity::TenantId,
     token: String,
 }
 
-impl Push {
-    /// Writes them to `outbox` as `source`.
-    #[must_use]
-    pub const fn new(outbox: Outbox, source: Source) -> Self {
-        Self { outbox, source }
-    }
-
+impl News {
     /// Writes that `book` has appeared, for each device of `people` that was used since `since`, in the transaction `change`.
     pub(super) async fn of_book(
         &self,
@@ -53,7 +40,6 @@ impl Push {
         since: OffsetDateTime,
         now: UnixTime,
     ) -> Result<(), DbErr> {
-        let kind: EventType = ANNOUNCED.parse().map_err(invalid)?;
         for Device { tenant, token } in devices_of(change, people, since).await? {
             let content = json!({
                 "device": token,
@@ -63,24 +49,10 @@ impl Push {
                 "data": { "kind": "book", "book_id": book.to_string() },
             });
             let data = [("push".to_owned(), content)].into_iter().collect();
-            let event = Envelope::new(kind.clone(), tenant, self.source.clone(), data, now);
-            let written = self.outbox.announce(change, Exchange::Notifications, &event).await;
-            written.map_err(|error| match error {
-                OutboxError::Database(error) => error,
-                OutboxError::Event(_) | OutboxError::Length { .. } | OutboxError::Nul(_) => invalid(error),
-            })?;
+            self.write(change, (Exchange::Notifications, ANNOUNCED), tenant, data, now).await?;
         }
         Ok(())
     }
-
-    /// Has the messages published now, and not with the next look at the outbox. Call it after the commit.
-    pub(super) fn committed(&self) {
-        self.outbox.committed();
-    }
-}
-
-fn invalid(error: impl std::fmt::Display) -> DbErr {
-    DbErr::Custom(format!("a push message cannot be written: {error}"))
 }
 
 /// Returns the devices of `people` in the order of their tokens, each token once. People without a tenant have none, because an
@@ -90,17 +62,7 @@ async fn devices_of(
     people: &[Uuid],
     since: OffsetDateTime,
 ) -> Result<Vec<Device>, DbErr> {
-    let tenants = Query::select()
-        .columns(["id", "tenant_id"])
-        .from("users")
-        .and_where(Expr::col("id").is_in(people.iter().copied()))
-        .and_where(Expr::col("tenant_id").is_not_null())
-        .take();
-    let mut tenant_of = HashMap::new();
-    for row in change.query_all(&tenants).await? {
-        let (person, tenant): (Uuid, Uuid) = (row.try_get("", "id")?, row.try_get("", "tenant_id")?);
-        tenant_of.insert(person, tenant.to_string().parse::<identity::TenantId>().map_err(invalid)?);
-    }
+    let tenant_of = tenants_of(change, people).await?;
     let tokens = Query::select()
         .columns(["user_id", "fcm_token"])
         .from("fcm_token")

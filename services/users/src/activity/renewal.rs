@@ -1,5 +1,7 @@
 //! A book gets a new number: what people expressed about the old one belongs to the new one.
 
+use std::collections::BTreeSet;
+
 use kit::PlatformService;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query, SelectStatement};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr, TransactionTrait as _};
@@ -32,6 +34,7 @@ impl Activity {
     async fn move_tastes(&self, old: i32, new: i32) -> Result<bool, DbErr> {
         let transaction = self.database.begin().await?;
         let rows = transaction.query_all(&some("likes_book", &["is_dislike"], old)).await?;
+        let mut people = BTreeSet::new();
         for found in &rows {
             let (id, user): (Uuid, Uuid) = (found.try_get("", "id")?, found.try_get("", "user_id")?);
             let is_dislike: bool = found.try_get("", "is_dislike")?;
@@ -39,8 +42,17 @@ impl Activity {
             let rest = [("is_dislike", Expr::val(is_dislike)), ("created_at", Expr::val(created_at))];
             row::add(&transaction, "likes_book", (new, user), rest).await?;
             remove(&transaction, "likes_book", id).await?;
+            people.insert(user);
+        }
+        let news = self.news.as_ref().filter(|_| !people.is_empty());
+        if let Some(news) = news {
+            let people: Vec<Uuid> = people.into_iter().collect();
+            news.tastes_changed(&transaction, &people, self.clock.now()).await?;
         }
         transaction.commit().await?;
+        if let Some(news) = news {
+            news.committed();
+        }
         Ok(!rows.is_empty())
     }
 

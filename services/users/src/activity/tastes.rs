@@ -1,12 +1,12 @@
 //! What a person likes and dislikes: books and tags.
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query, SelectStatement, UnionType};
-use sea_orm::{Condition, ConnectionTrait as _, DbErr, QueryResult};
+use sea_orm::{Condition, ConnectionTrait as _, DbErr, QueryResult, StatementBuilder, TransactionTrait as _};
 use time::OffsetDateTime;
 
 use super::part::{self, Page, Sort};
 use super::tag::Tag;
-use super::{Activity, row_id};
+use super::{Activity, failed, row_id};
 use crate::account::Owner;
 use crate::error::Error;
 
@@ -171,7 +171,7 @@ impl Activity {
         };
         // Two requests at once: the id lets one of them in, and the other one finds that taste, which can be the opposite.
         add.on_conflict(OnConflict::column("id").do_nothing().to_owned());
-        match self.run(&add).await? {
+        match self.change_taste(owner, &add).await? {
             0 => self.replace(owner, subject, is_dislike).await,
             _ => Ok(Expressed::Stored),
         }
@@ -186,7 +186,7 @@ impl Activity {
             .cond_where(subject.is())
             .and_where(Expr::col("is_dislike").eq(!is_dislike))
             .take();
-        let changed = self.run(&change).await?;
+        let changed = self.change_taste(owner, &change).await?;
         Ok(if changed == 0 { Expressed::Unchanged } else { Expressed::Stored })
     }
 
@@ -211,7 +211,23 @@ impl Activity {
         if let Some(is_dislike) = is_dislike {
             remove.and_where(Expr::col("is_dislike").eq(is_dislike));
         }
-        Ok(self.run(&remove).await? > 0)
+        Ok(self.change_taste(owner, &remove).await? > 0)
+    }
+
+    /// Runs a statement about a person's tastes with the event that they changed, if they did. Returns the number of rows.
+    async fn change_taste(&self, owner: Owner, statement: &impl StatementBuilder) -> Result<u64, Error> {
+        let Some(news) = &self.news else { return self.run(statement).await };
+        let change = self.database.begin().await.map_err(Error::Store)?;
+        let changed = change.execute(statement).await.map_err(failed)?.rows_affected();
+        if changed > 0 {
+            let people = [owner.id()];
+            news.tastes_changed(&change, &people, self.clock.now()).await.map_err(Error::Store)?;
+        }
+        change.commit().await.map_err(Error::Store)?;
+        if changed > 0 {
+            news.committed();
+        }
+        Ok(changed)
     }
 }
 

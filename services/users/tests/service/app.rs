@@ -111,6 +111,9 @@ impl TestApp {
             surface: Surface::Later,
             service_edge_url: "http://127.0.0.1:9".to_owned(),
             redis: None,
+            broker: None,
+            topology: events::bus::Topology::default(),
+            dislikes_live: library::people::DISLIKES_LIVE,
         };
         let library = library::router(library, Arc::new(clock.clone()), &work).await.unwrap();
         let backends = vec![("/cutover.catalogue.v1.", "library", library)];
