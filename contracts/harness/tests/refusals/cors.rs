@@ -309,3 +309,37 @@ fn explain_says_what_a_page_may_do() {
     assert!(said(&ask("GET http://localhost/open", EVIL, &[])).contains("is not listed"));
     assert_eq!(said(&ask("GET http://localhost/plain", SPA, &[])), "", "the backend's own matter");
 }
+
+#[test]
+fn the_pages_of_the_production_edge_and_no_others_use_its_api_with_cookies() {
+    let backend = Backend::plain();
+    let edge = Edge::shipped("prod")
+        .replace("names: [api.example.com]", "names: [api.example.com, localhost]")
+        .with_open_route()
+        .every_backend(backend.address())
+        .start();
+    for page in ["https://example.com", "https://www.example.com"] {
+        let allowed = preflight(&edge, "/auth/token", page, "PATCH").send();
+        assert_eq!(allowed.status, 204, "{allowed:?}");
+        let (read, refused) = (edge.get("/open"), edge.get("/users/@me"));
+        let [read, refused] = [read, refused].map(|request| request.header("Origin", page).send());
+        assert_eq!((read.status, refused.status), (200, 401), "{read:?} {refused:?}");
+        for answer in [&allowed, &read, &refused] {
+            assert_eq!(one(answer, "access-control-allow-origin").as_deref(), Some(page), "{answer:?}");
+            assert_eq!(
+                one(answer, "access-control-allow-credentials").as_deref(),
+                Some("true"),
+                "{answer:?}"
+            );
+        }
+        let exposed = one(&read, "access-control-expose-headers").unwrap_or_default();
+        assert!(exposed.contains("x-madome-access-token-expires"), "{read:?}");
+    }
+    for page in [EVIL, "http://example.com", "https://example.com:8443", "https://other.example.com"] {
+        assert_eq!(preflight(&edge, "/auth/token", page, "PATCH").send().status, 403, "{page}");
+        assert_silent(&edge.get("/open").header("Origin", page).send(), page);
+    }
+    // A client that is no browser notices nothing.
+    assert_silent(&edge.get("/open").send(), "without an origin");
+    assert_eq!(edge.request("OPTIONS", "/open").send().status, 200, "a backend answers what is no preflight");
+}
