@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use entity::{ActiveModel, Column, Entity, Model};
 
+use crate::activity::news::News;
 use crate::error::Error;
 use crate::tenants::rule::Rule;
 
@@ -89,6 +90,7 @@ pub struct Accounts {
     database: DatabaseConnection,
     clock: Arc<dyn Clock>,
     rule: Option<Arc<Rule>>,
+    news: Option<News>,
 }
 
 impl fmt::Debug for Accounts {
@@ -101,13 +103,19 @@ impl Accounts {
     /// Uses the accounts in `database`, whose tables are up to date.
     #[must_use]
     pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock, rule: None }
+        Self { database, clock, rule: None, news: None }
     }
 
     /// Gives people without a tenant the one of `rule`, when they are read ([`whole`]).
     #[must_use]
     pub fn with_rule(self, rule: Option<Rule>) -> Self {
         Self { rule: rule.map(Arc::new), ..self }
+    }
+
+    /// Writes an event for the audit with each change that a service makes for a tenant.
+    #[must_use]
+    pub fn with_news(self, news: Option<News>) -> Self {
+        Self { news, ..self }
     }
 
     /// Returns whether the database answers.

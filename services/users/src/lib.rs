@@ -99,8 +99,8 @@ pub async fn router(
             Some(exchange(&bus, &database, &clock, work, &metrics)?)
         }
     };
-    let activity = Activity::new(database.clone(), Arc::clone(&clock)).with_news(news);
-    let accounts = Accounts::new(database, clock).with_rule(settings.tenant_rule);
+    let activity = Activity::new(database.clone(), Arc::clone(&clock)).with_news(news.clone());
+    let accounts = Accounts::new(database, clock).with_rule(settings.tenant_rule).with_news(news);
     if let Some(path) = &settings.seed {
         seed::apply(path, &accounts).await?;
     }

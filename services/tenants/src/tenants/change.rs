@@ -49,9 +49,12 @@ pub struct History {
     pub at: OffsetDateTime,
 }
 
+/// What names of tenants' streams in the event store begin with.
+pub(super) const STREAMS: &str = "tenants.tenant:";
+
 /// The name of a tenant's stream in the event store.
 fn stream(id: TenantId) -> String {
-    format!("tenants.tenant:{id}")
+    format!("{STREAMS}{id}")
 }
 
 /// `time` in whole microseconds, which both databases return as they were stored.
@@ -163,7 +166,7 @@ impl Tenants {
         Ok(Some(changed))
     }
 
-    /// Writes the history, the event and the invalidation of a change whose result is `tenant`.
+    /// Writes the history, the events for other services and for the audit, and the invalidation of a change whose result is `tenant`.
     async fn record(
         &self,
         written: &DatabaseTransaction,
@@ -198,6 +201,10 @@ impl Tenants {
         event.metadata =
             Metadata { correlation_id: Some(author.request_id().to_owned()), ..Metadata::default() };
         self.news.events.announce(written, Exchange::Events, &event).await?;
+        // The same for the audit, with an id of its own, because a row of the outbox goes to one exchange.
+        let mut audited = Envelope::new(event.kind, event.tenant_id, event.source, event.data, now);
+        audited.metadata = Metadata { causation_id: Some(event.id.to_string()), ..event.metadata };
+        self.news.events.announce(written, Exchange::Audit, &audited).await?;
         if let Some(outbox) = &self.news.invalidations {
             let (payload, key) = invalidation::row(tenant)?;
             let entry = Entry {

@@ -55,8 +55,9 @@ async fn steps_and_deliveries_are_counted(app: TestApp) {
             r#"tenants_offboarding_steps_total{result="done",step="remove"} 2"#,
             r#"tenants_offboarding_steps_total{result="done",step="delete"} 1"#,
             r#"tenants_offboardings{phase="done"} 1"#,
-            // Without a broker the service is its own bus: two created, two suspended, one restored, one deleted.
-            r#"tenants_attempts_total{kind="event",result="delivered"} 6"#,
+            // Without a broker the service is its own bus: two created, two suspended, one restored, one deleted, each for other
+            // services and for the audit.
+            r#"tenants_attempts_total{kind="event",result="delivered"} 12"#,
             r#"tenants_outbox_rows{kind="event",state="waiting"} 0"#,
             r#"tenants_outbox_oldest_seconds{kind="event"} 0"#,
         ],

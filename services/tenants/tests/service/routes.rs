@@ -73,9 +73,27 @@ async fn a_change_is_in_the_history_with_its_author(app: TestApp) {
         },
     }]);
     assert_eq!(history, expected);
-    // No program can change it.
     let database = app.database().await;
     use sea_orm::ConnectionTrait as _;
+    // The audit has the same change, in an event of its own.
+    let rows = async |kind: &str| {
+        let text =
+            format!("SELECT CAST(payload AS TEXT) FROM outbox_events WHERE kind = '{kind}' ORDER BY id");
+        let statement = sea_orm::Statement::from_string(database.get_database_backend(), text);
+        let rows = database.query_all_raw(statement).await.unwrap();
+        let read = |row: &sea_orm::QueryResult| row.try_get_by_index::<String>(0).unwrap();
+        rows.iter().map(|row| serde_json::from_str(&read(row)).unwrap()).collect::<Vec<serde_json::Value>>()
+    };
+    let (announced, audited) = (rows("event").await, rows("audit").await);
+    assert_eq!((announced.len(), audited.len()), (2, 2));
+    let find = |events: &[serde_json::Value]| {
+        events.iter().find(|event| event["type"] == "tenants.tenant.suspended").unwrap().clone()
+    };
+    let (announced, audited) = (find(&announced), find(&audited));
+    assert_eq!((&audited["data"], &audited["tenantId"]), (&expected[0]["change"], &json!(ACME)));
+    assert_eq!(audited["metadata"]["causationId"], announced["id"]);
+    assert_ne!(audited["id"], announced["id"]);
+    // No program can change the history.
     for statement in ["DELETE FROM stored_events", "UPDATE stored_events SET kind = 'a.b.c'"] {
         assert!(database.execute_unprepared(statement).await.is_err(), "{statement}");
     }

@@ -4,6 +4,8 @@
 //! no person. What belongs to a person (tastes, histories, notifications, devices) goes in the same transaction as the person:
 //! not every table has a foreign key that would do it, neither here nor in a restored dump. Push messages that wait in the
 //! outbox go, too. The row of the removal stays, so that a repeated request finds that it was prepared.
+//!
+//! With a broker, what is changed here is in the audit, by an event in the same transaction.
 
 pub mod entity;
 
@@ -13,13 +15,14 @@ use kit::VerifiedTenant;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QuerySelect as _,
-    TransactionTrait as _,
+    ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _, TransactionTrait as _,
 };
 use uuid::Uuid;
 
 use super::Accounts;
 use super::entity::{Column, Entity};
+use crate::activity::news::Acting;
 use crate::error::Error;
 
 /// People of one statement. Each takes some rows of other tables along, and a statement locks all of them.
@@ -46,33 +49,37 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn prepare_removal(&self, tenant: VerifiedTenant) -> Result<(), Error> {
+    pub async fn prepare_removal(&self, tenant: VerifiedTenant, by: &Acting) -> Result<(), Error> {
         let row = entity::ActiveModel { tenant_id: Set(tenant.id().0), prepared_at: Set(self.now()) };
         let once = OnConflict::column(entity::Column::TenantId).do_nothing().to_owned();
-        let written = entity::Entity::insert(row).on_conflict(once).exec_without_returning(&self.database);
-        written.await.map(drop).map_err(Error::Store)
+        let change = self.database.begin().await.map_err(Error::Store)?;
+        let written = entity::Entity::insert(row).on_conflict(once).exec_without_returning(&change);
+        let is_new = written.await.map_err(Error::Store)? > 0;
+        self.finish(change, is_new.then_some(("users.removal.prepared", None)), (by, tenant)).await
     }
 
     /// Takes the preparation back. Without one nothing changes.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn take_removal_back(&self, tenant: VerifiedTenant) -> Result<(), Error> {
-        let gone = entity::Entity::delete_by_id(tenant.id().0).exec(&self.database);
-        gone.await.map(drop).map_err(Error::Store)
+    pub async fn take_removal_back(&self, tenant: VerifiedTenant, by: &Acting) -> Result<(), Error> {
+        let change = self.database.begin().await.map_err(Error::Store)?;
+        let gone = entity::Entity::delete_by_id(tenant.id().0).exec(&change).await.map_err(Error::Store)?;
+        let was_there = gone.rows_affected > 0;
+        self.finish(change, was_there.then_some(("users.removal.taken_back", None)), (by, tenant)).await
     }
 
     /// Removes the people of `tenant`, some at a time. A request that was cut off goes on when it is repeated.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn remove_people(&self, tenant: VerifiedTenant) -> Result<Removal, Error> {
+    pub async fn remove_people(&self, tenant: VerifiedTenant, by: &Acting) -> Result<Removal, Error> {
         let id = tenant.id().0;
         let prepared = entity::Entity::find_by_id(id).one(&self.database).await.map_err(Error::Store)?;
         if prepared.is_none() {
             return Ok(Removal::NotPrepared);
         }
-        while self.remove_some(id).await.map_err(Error::Store)? > 0 {}
+        while self.remove_some(tenant, by).await? > 0 {}
         // A message names a device of a person, and a change of tastes names people.
         let kinds = [Exchange::Notifications.kind(), Exchange::Events.kind()];
         let rows = Rows { kinds: &kinds, source: Some(crate::ABOUT.name) };
@@ -83,8 +90,9 @@ impl Accounts {
         Ok(Removal::Done)
     }
 
-    /// Removes at most [`BATCH`] people of the tenant `id` with everything that belongs to them, and returns their number.
-    async fn remove_some(&self, id: Uuid) -> Result<usize, DbErr> {
+    /// Removes at most [`BATCH`] people of `tenant` with everything that belongs to them, and returns their number.
+    async fn remove_some(&self, tenant: VerifiedTenant, by: &Acting) -> Result<usize, Error> {
+        let id = tenant.id().0;
         let some: Vec<Uuid> = Entity::find()
             .select_only()
             .column(Column::Id)
@@ -92,16 +100,36 @@ impl Accounts {
             .limit(BATCH)
             .into_tuple()
             .all(&self.database)
-            .await?;
+            .await
+            .map_err(Error::Store)?;
         if some.is_empty() {
             return Ok(0);
         }
-        let transaction = self.database.begin().await?;
-        remove_activity(&transaction, &some).await?;
+        let change = self.database.begin().await.map_err(Error::Store)?;
+        remove_activity(&change, &some).await.map_err(Error::Store)?;
         let people = Entity::delete_many().filter(Column::Id.is_in(some.iter().copied()));
-        people.filter(Column::TenantId.eq(id)).exec(&transaction).await?;
-        transaction.commit().await?;
+        people.filter(Column::TenantId.eq(id)).exec(&change).await.map_err(Error::Store)?;
+        self.finish(change, Some(("users.removal.carried_out", Some(some.len()))), (by, tenant)).await?;
         Ok(some.len())
+    }
+
+    /// Writes what was done for the audit, if something was, as the type of the event and the number of people, and commits.
+    async fn finish(
+        &self,
+        change: DatabaseTransaction,
+        done: Option<(&str, Option<usize>)>,
+        (by, tenant): (&Acting, VerifiedTenant),
+    ) -> Result<(), Error> {
+        let audited = self.news.as_ref().zip(done);
+        if let Some((news, (kind, people))) = audited {
+            let written = news.audit(&change, kind, (by, tenant.id().into()), people, self.clock.now());
+            written.await.map_err(Error::Store)?;
+        }
+        change.commit().await.map_err(Error::Store)?;
+        if let Some((news, _)) = audited {
+            news.committed();
+        }
+        Ok(())
     }
 }
 

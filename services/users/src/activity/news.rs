@@ -15,6 +15,15 @@ use uuid::Uuid;
 /// seconds, and drops those of these people.
 pub const TASTE_CHANGED: &str = "users.taste.changed";
 
+/// A platform service that acts for a tenant, and the id of its request.
+#[derive(Clone, Debug)]
+pub struct Acting {
+    /// The service.
+    pub service: identity::ServiceName,
+    /// The id.
+    pub request_id: String,
+}
+
 /// Writes events.
 #[derive(Clone, Debug)]
 pub struct News {
@@ -49,6 +58,25 @@ impl News {
         Ok(())
     }
 
+    /// Writes for the audit that `by` acts for `tenant`, in the transaction of what it does. `people` is the number of people that
+    /// it does it to, if it does something to people.
+    pub(crate) async fn audit(
+        &self,
+        change: &DatabaseTransaction,
+        kind: &str,
+        (by, tenant): (&Acting, identity::TenantId),
+        people: Option<usize>,
+        now: UnixTime,
+    ) -> Result<(), DbErr> {
+        let fields = [
+            ("by", Some(json!(by.service.as_str()))),
+            ("requestId", Some(json!(by.request_id))),
+            ("people", people.map(|number| json!(number))),
+        ];
+        let data = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        self.write(change, (Exchange::Audit, kind), tenant, data, now).await
+    }
+
     /// Writes an event of a tenant.
     pub(super) async fn write(
         &self,
@@ -70,7 +98,7 @@ impl News {
     }
 
     /// Has the events published now, and not with the next poll of the outbox. Call it after the commit.
-    pub(super) fn committed(&self) {
+    pub(crate) fn committed(&self) {
         self.outbox.committed();
     }
 }

@@ -3,7 +3,7 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use kit::openapi::{Failed, Forbidden, NotFound, Unauthenticated, Unavailable};
 use kit::{PlatformService, TenantId, VerifiedTenant, answer};
 use utoipa_axum::router::OpenApiRouter;
@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 
 use super::App;
 use crate::account::removal::Removal;
+use crate::activity::news::Acting;
 use crate::error::Error;
 
 /// The one service that removes tenants. The edge checks this too, but a wrongly configured route must not open it.
@@ -34,6 +35,11 @@ fn tenant(
     Ok(caller.on_behalf_of(id))
 }
 
+/// Returns who acts, for the audit.
+fn acting(caller: PlatformService, headers: &HeaderMap) -> Acting {
+    Acting { service: caller.name, request_id: kit::telemetry::request_id(headers) }
+}
+
 /// Prepares the removal of a tenant's people.
 #[utoipa::path(
     put, path = "/_/users/tenants/{tenant}/removal", operation_id = "prepareRemoval", tag = "users",
@@ -47,9 +53,10 @@ fn tenant(
 async fn prepare(
     State(app): State<App>,
     caller: PlatformService,
+    headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Error> {
-    app.accounts.prepare_removal(tenant(&caller, id)?).await?;
+    app.accounts.prepare_removal(tenant(&caller, id)?, &acting(caller, &headers)).await?;
     Ok(answer::no_content())
 }
 
@@ -66,9 +73,10 @@ async fn prepare(
 async fn take_back(
     State(app): State<App>,
     caller: PlatformService,
+    headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Error> {
-    app.accounts.take_removal_back(tenant(&caller, id)?).await?;
+    app.accounts.take_removal_back(tenant(&caller, id)?, &acting(caller, &headers)).await?;
     Ok(answer::no_content())
 }
 
@@ -86,9 +94,10 @@ async fn take_back(
 async fn remove(
     State(app): State<App>,
     caller: PlatformService,
+    headers: HeaderMap,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Error> {
-    Ok(match app.accounts.remove_people(tenant(&caller, id)?).await? {
+    Ok(match app.accounts.remove_people(tenant(&caller, id)?, &acting(caller, &headers)).await? {
         Removal::Done => answer::no_content(),
         Removal::NotPrepared => answer::text(StatusCode::CONFLICT, "Prepare the removal first"),
     })

@@ -59,6 +59,22 @@ const TABLES: [&str; 8] = [
     "outbox_events WHERE kind = 'event'",
 ];
 
+/// The types of the events for the audit.
+async fn audited(app: &TestApp) -> Vec<String> {
+    let database = app.database().await;
+    let text = "SELECT CAST(payload AS TEXT) FROM outbox_events WHERE kind = 'audit' ORDER BY id";
+    let rows = database.query_all_raw(Statement::from_string(database.get_database_backend(), text)).await;
+    database.close().await.unwrap();
+    let event = |row: &sea_orm::QueryResult| {
+        let event: serde_json::Value =
+            serde_json::from_str(&row.try_get_by_index::<String>(0).unwrap()).unwrap();
+        assert_eq!((&event["tenantId"], &event["data"]["by"]), (&json!(TENANT), &json!("tenants")));
+        assert!(event["data"]["requestId"].is_string(), "{event}");
+        format!("{} {}", event["type"].as_str().unwrap(), event["data"]["people"])
+    };
+    rows.unwrap().iter().map(event).collect()
+}
+
 /// The rows of each of [`TABLES`].
 async fn rows(app: &TestApp) -> Vec<i64> {
     let database = app.database().await;
@@ -104,10 +120,21 @@ async fn nothing_of_a_tenants_people_stays(database_url: Option<String>) {
     assert_eq!(rows(&app).await, [2, 2, 2, 2, 2, 2, 2, 4], "rows of each person");
 
     let tenants = app.edge.service("tenants", "users");
-    for line in ["PUT /_/users/tenants/TENANT/removal", "DELETE /_/users/tenants/TENANT"] {
+    let removal = "PUT /_/users/tenants/TENANT/removal";
+    let take_back = "DELETE /_/users/tenants/TENANT/removal";
+    let remove = "DELETE /_/users/tenants/TENANT";
+    // A repetition changes nothing, and is not in the audit.
+    for line in [removal, removal, take_back, take_back, removal, remove, remove] {
+        app.clock.advance_seconds(1);
         assert_eq!(app.call(&line.replace("TENANT", TENANT), &tenants, "").await.status, 204);
     }
     assert_eq!(rows(&app).await, [1, 1, 1, 1, 1, 1, 1, 2], "the rows of the person of the other tenant");
+    let done = audited(&app).await;
+    let people: usize = done.last().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(people >= 1);
+    let prepared = "users.removal.prepared null".to_owned();
+    let taken_back = "users.removal.taken_back null".to_owned();
+    assert_eq!(done, [prepared.clone(), taken_back, prepared, format!("users.removal.carried_out {people}")]);
 }
 
 #[tokio::test]
