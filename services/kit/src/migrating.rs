@@ -65,14 +65,26 @@ pub async fn command(
     about: About,
     migrate: impl AsyncFnOnce(&DatabaseConnection) -> Result<(), StoreError>,
 ) -> Option<ExitCode> {
-    if arguments.get(1)? != "migrate" {
+    let migrate = async move |database: &DatabaseConnection| Ok(migrate(database).await?);
+    on_database(arguments, "migrate", about, migrate).await
+}
+
+/// Serves the command `PROGRAM NAME`, whose `work` needs the database of the service and nothing else. Returns `None` for every
+/// other command line.
+pub async fn on_database(
+    arguments: &[OsString],
+    name: &str,
+    about: About,
+    work: impl AsyncFnOnce(&DatabaseConnection) -> Result<(), StartError>,
+) -> Option<ExitCode> {
+    if arguments.get(1)? != name {
         return None;
     }
     if arguments.len() > 2 {
-        complain(about, &"`migrate` takes no further arguments; the database is DATABASE_URL");
+        complain(about, &format!("`{name}` takes no further arguments; the database is DATABASE_URL"));
         return Some(ExitCode::from(2));
     }
-    Some(match run(about, migrate).await {
+    Some(match run(about, work).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(about, &Chain(&error));
@@ -83,7 +95,7 @@ pub async fn command(
 
 async fn run(
     about: About,
-    migrate: impl AsyncFnOnce(&DatabaseConnection) -> Result<(), StoreError>,
+    work: impl AsyncFnOnce(&DatabaseConnection) -> Result<(), StartError>,
 ) -> Result<(), StartError> {
     secret_file::restrict_new_files();
     let mut reader = Reader::new(&[CUTOVER_HOME, DATABASE_URL], |name| std::env::var(name).ok());
@@ -91,7 +103,7 @@ async fn run(
     let url = database_url(&mut reader);
     let url = reader.finish(url)?;
     let database = store::open(url.as_deref(), &home.database(about.name)).await?;
-    Ok(migrate(&database).await?)
+    work(&database).await
 }
 
 /// A closed standard error changes nothing: the exit code says what happened.

@@ -44,7 +44,9 @@ use crate::tenants::{News, Tenants};
 /// Name and purpose of the service, for its `main`.
 pub const ABOUT: About = About {
     name: metrics::SERVICE,
-    purpose: "Tenants: the authority on who they are and whether they may use the product.",
+    purpose: "Tenants: the authority on who they are and whether they may use the product.\n\nCommands: `tenants rebuild` \
+              makes lost or wrong rows of tenants again of their histories; `tenants openapi internal` prints the description \
+              of the routes.",
     variables: settings::VARIABLES,
 };
 

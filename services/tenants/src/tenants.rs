@@ -1,10 +1,13 @@
 //! Every query about tenants.
 //!
-//! A change is one transaction: the tenant's row, its history ([`events::store`]), the event for other services and the
-//! invalidation for the edge ([`crate::invalidation`]). Either all of it happened, or nothing.
+//! A change is one transaction: the tenant's row, its history ([`events::store`]), the events for other services and for the
+//! audit, and the invalidation for the edge ([`crate::invalidation`]). Either all of it happened, or nothing.
+//!
+//! The row follows from the history: [`rebuild`] makes lost or wrong rows again.
 
 mod change;
 pub(crate) mod entity;
+pub mod rebuild;
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,5 +10,6 @@ mod metrics;
 mod news;
 mod offboarding;
 mod process;
+mod rebuild;
 mod refusals;
 mod routes;
