@@ -34,7 +34,7 @@ def web(request: Request) -> Answer:
 
 
 def open_graph(request: Request) -> Answer:
-    book = re.fullmatch(r"/open-graph/books/(\d{1,9})", request.raw_path)
+    book = re.fullmatch(r"/open-graph/books/(\d{1,10})", request.raw_path)
     tag = re.fullmatch(r"/open-graph/books/tags/([^/]+)/([^/]+)", request.raw_path)
     if book:
         found = book_by_id(int(book.group(1)))

@@ -134,6 +134,8 @@ impl Codes {
             return Ok(false);
         }
         let transaction = self.database.begin().await.map_err(Error::Store)?;
+        // First the row that `issue` locks first: the other order could wait for an `issue` that waits for this code's place.
+        pause::forget(&transaction, email).await?;
         let deleted = Entity::delete_many()
             .filter(Column::Email.eq(email))
             .filter(Column::Digest.eq(digest(email, code)))
@@ -141,16 +143,15 @@ impl Codes {
             .exec(&transaction)
             .await
             .map_err(Error::Store)?;
-        // A code of the legacy backend has no row here.
+        // A code of the legacy backend has no row here. Without a code the transaction is rolled back.
         if deleted.rows_affected == 0 && is_shared.is_none() {
             return Ok(false);
         }
-        pause::forget(&transaction, email).await?;
         transaction.commit().await.map_err(Error::Store)?;
         Ok(true)
     }
 
-    /// Removes a code that could not be mailed, so that it does not keep one of the five places.
+    /// Removes a code that could not be mailed, so that it neither keeps one of the five places nor counts as a mail.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -158,6 +159,7 @@ impl Codes {
         if let Some(shared) = &self.shared {
             shared.take(email, code).await.map_err(Error::Legacy)?;
         }
+        pause::give_back(&self.database, email, self.per_hour).await?;
         self.forget(email, code).await
     }
 

@@ -2,8 +2,8 @@
 //!
 //! A picture is made up from the SHA-256 of its path and a salt: its ratio, its size, its colours, its pattern. So every
 //! machine with the same salt has the same bytes, and a byte comparison needs no files. The formats are `avif`, `png`, `jpg` and
-//! `webp`; a name without a format means `png`. Every page from 1 exists, because a stub does not know the book; a
-//! listing names as many as the hash of the directory says.
+//! `webp`; a name without a format means `png`. Pages up to the largest number of a made-up book exist in each directory;
+//! a listing names as many as the hash of the directory says.
 
 mod cache;
 pub mod drawing;

@@ -78,18 +78,18 @@ impl Tree {
     /// Returns the names of all files in a directory that have a known format, in the order of [`by_length`].
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such directory, and the other errors of the system.
+    /// [`ErrorKind::NotFound`] if there is no such directory, or it has too many entries, and the other errors of the system.
     pub fn names(&self, directory: &str) -> io::Result<Vec<String>> {
         let entries = if directory.is_empty() { self.0.entries()? } else { self.0.read_dir(directory)? };
         let mut names = Vec::new();
-        for entry in entries {
+        for (index, entry) in entries.enumerate() {
+            if index >= MAX_NAMES {
+                return Err(ErrorKind::NotFound.into());
+            }
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             if name.starts_with('.') || Format::of(&name).is_none() || entry.file_type()?.is_dir() {
                 continue;
-            }
-            if names.len() >= MAX_NAMES {
-                return Err(io::Error::other(format!("{directory} has more than {MAX_NAMES} files")));
             }
             names.push(name);
         }
@@ -133,7 +133,7 @@ impl Draft {
     /// # Errors
     /// The error of the system.
     pub fn open(&self) -> io::Result<OpenDraft<'_>> {
-        Ok(OpenDraft { file: TempFile::new(&self.directory)?, name: &self.name })
+        Ok(OpenDraft { file: TempFile::new(&self.directory)?, directory: &self.directory, name: &self.name })
     }
 }
 
@@ -141,6 +141,7 @@ impl Draft {
 #[derive(Debug)]
 pub struct OpenDraft<'d> {
     file: TempFile<'d>,
+    directory: &'d Dir,
     name: &'d str,
 }
 
@@ -159,7 +160,9 @@ impl OpenDraft<'_> {
     /// The error of the system.
     pub fn publish(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
-        self.file.replace(self.name)
+        self.file.replace(self.name)?;
+        // The name is in the directory, which has a place of its own on the disk.
+        self.directory.open(".")?.sync_all()
     }
 }
 

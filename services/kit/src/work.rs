@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How long running work has to end: a delivery's own limit of 20 seconds (`DELIVER_WITHIN` of the package `events`), and
-/// some for its record.
+/// How long running work has to end: a delivery's limit of 20 seconds (`DELIVER_WITHIN` of the package `events`), and some for
+/// its record. A delivery that takes longer by a limit of its own (`Deliver::within`) is dropped then, as by a kill.
 pub const STOP_WITHIN: Duration = Duration::from_secs(25);
 
 /// The running work of a service. Clones share it. When the last one is dropped, the work ends, too.

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! begin     renewing_as = new, and a row of the outbox     one transaction
-//! people    users service: RenewBook                       may be repeated
+//! people    users service: RenewBook                       to the book that is shown then; may be repeated
 //! complete  renewed_as = new, renewing_as = null           unless it is done
 //! ```
 //!
@@ -36,6 +36,7 @@ pub(crate) async fn complete(books: &Books, people: &People, old: i32, new: i32)
     if !books.is_to_replace(old, new).await? {
         return Ok(());
     }
-    people.renew(old, new).await.map_err(Error::People)?;
-    books.complete_renewal(old, new).await
+    let shown = books.shown_for(old, new).await?;
+    people.renew(old, shown).await.map_err(Error::People)?;
+    books.complete_renewal(old, new, shown).await
 }

@@ -78,12 +78,16 @@ impl std::fmt::Debug for Files {
     }
 }
 
-/// Frees the draft when the request ends, also in the middle.
-struct Claim<'a>(&'a Inner, String);
+/// Frees the draft when the request has ended, also in the middle, and the disk has done what it began for it: a thread that
+/// writes cannot be interrupted, and goes on after the request.
+struct Claim {
+    inner: Arc<Inner>,
+    draft: String,
+}
 
-impl Drop for Claim<'_> {
+impl Drop for Claim {
     fn drop(&mut self) {
-        self.0.busy.lock().remove(&self.1);
+        self.inner.busy.lock().remove(&self.draft);
     }
 }
 
@@ -143,12 +147,12 @@ impl Files {
         if !inner.busy.lock().insert(draft.clone()) {
             return Err(Error::Busy);
         }
-        let claim = Claim(inner, draft);
+        let claim = Arc::new(Claim { inner: Arc::clone(&self.0), draft });
         let earlier = self.received(upload.clone()).await?;
         if earlier.is_complete {
             return Ok(earlier);
         }
-        let (mut file, mut digest) = self.begin(upload.draft(), offset).await?;
+        let (mut file, mut digest) = self.begin(&claim, offset).await?;
         let (mut bytes, mut part) = (offset, 0usize);
         let mut chunks = body.into_data_stream();
         while let Some(chunk) = chunks.next().await {
@@ -161,22 +165,26 @@ impl Files {
                 )));
             }
             digest.update(&chunk);
-            file = spawn_blocking(move || file.write_all(&chunk).map(|()| file))
-                .await
-                .map_err(io::Error::from)??;
+            let held = Arc::clone(&claim);
+            let write = move || {
+                let written = file.write_all(&chunk).map(|()| file);
+                drop(held);
+                written
+            };
+            file = spawn_blocking(write).await.map_err(io::Error::from)??;
         }
         if bytes < upload.length {
-            remember(inner, &claim.1, bytes, digest);
+            remember(inner, &claim.draft, bytes, digest);
             return Ok(Received { bytes, is_complete: false });
         }
-        inner.digests.lock().remove(&claim.1);
+        inner.digests.lock().remove(&claim.draft);
         let is_right = digest.finalize().as_slice() == upload.sha256;
-        let (all, upload) = (Arc::clone(&self.0), upload.clone());
-        spawn_blocking(move || {
-            finish(&all, &file, &upload, is_right).or_else(|error| {
+        let upload = upload.clone();
+        let is_right = spawn_blocking(move || {
+            finish(&claim.inner, &mut file, &upload, is_right).or_else(|error| {
                 // No other part makes this path a possible one.
                 if is_of_place(&error) {
-                    all.drafts.remove_file(upload.draft())?;
+                    claim.inner.drafts.remove_file(&claim.draft)?;
                 }
                 Err(of_place(error))
             })
@@ -187,11 +195,12 @@ impl Files {
     }
 
     /// Opens the draft so that the next byte is at `offset`, with the digest of those before.
-    async fn begin(&self, draft: String, offset: u64) -> Result<(File, Sha256), Error> {
-        let known = self.0.digests.lock().remove(&draft).filter(|(bytes, _)| *bytes == offset);
-        let inner = Arc::clone(&self.0);
+    async fn begin(&self, claim: &Arc<Claim>, offset: u64) -> Result<(File, Sha256), Error> {
+        let known = self.0.digests.lock().remove(&claim.draft).filter(|(bytes, _)| *bytes == offset);
+        let claim = Arc::clone(claim);
         spawn_blocking(move || {
-            let received = length(&inner.drafts, &draft)?;
+            let Claim { inner, draft } = &*claim;
+            let received = length(&inner.drafts, draft)?;
             if offset > received {
                 return Err(Error::OtherPart { received });
             }
@@ -199,14 +208,13 @@ impl Files {
                 make_room(&inner.drafts, inner.clock.now())?;
             }
             let mut options = OpenOptions::new();
-            let mut file = inner.drafts.open_with(&draft, options.read(true).write(true).create(true))?;
+            let mut file = inner.drafts.open_with(draft, options.read(true).write(true).create(true))?;
             file.set_len(offset)?;
             let digest = match known {
                 Some((_, digest)) => digest,
                 None => digested(&mut file)?,
             };
-            // Either way the next byte belongs at the end.
-            io::Seek::seek(&mut file, io::SeekFrom::End(0))?;
+            io::Seek::seek(&mut file, io::SeekFrom::Start(offset))?;
             Ok((file, digest))
         })
         .await
@@ -249,13 +257,15 @@ fn of_place(error: io::Error) -> Error {
     error.into()
 }
 
-/// Gives the draft its name, or removes it.
-fn finish(inner: &Inner, file: &File, upload: &Upload, is_right: bool) -> io::Result<()> {
+/// Gives the draft its name if it `arrived` with the right digest and the disk has the same bytes, or removes it. Returns which.
+/// Another replica on the same directory may have written to the draft, too.
+fn finish(inner: &Inner, file: &mut File, upload: &Upload, arrived: bool) -> io::Result<bool> {
     let draft = upload.draft();
-    if !is_right {
-        return inner.drafts.remove_file(draft);
-    }
     file.sync_all()?;
+    io::Seek::seek(file, io::SeekFrom::Start(0))?;
+    if !arrived || digested(file)?.finalize().as_slice() != upload.sha256 {
+        return inner.drafts.remove_file(draft).map(|()| false);
+    }
     let (directory, name) = upload.place();
     let directory = match directory {
         "" => inner.root.try_clone()?,
@@ -264,7 +274,10 @@ fn finish(inner: &Inner, file: &File, upload: &Upload, is_right: bool) -> io::Re
             inner.root.open_dir(directory)?
         }
     };
-    inner.drafts.rename(draft, &directory, name)
+    inner.drafts.rename(draft, &directory, name)?;
+    // The name is in the directory, which has a place of its own on the disk.
+    directory.open(".")?.sync_all()?;
+    Ok(true)
 }
 
 fn length(directory: &Dir, name: &str) -> io::Result<u64> {

@@ -71,6 +71,7 @@ pub(crate) async fn begin(
         claim: Set(0),
         free_at: Set(millis(now)),
     };
+    // Not the claim: it only grows, so that a worker of an earlier offboarding that wakes up late has none of this one.
     let columns = [
         Column::Kept,
         Column::Participants,
@@ -81,7 +82,6 @@ pub(crate) async fn begin(
         Column::BegunBy,
         Column::RequestId,
         Column::Reason,
-        Column::Claim,
         Column::FreeAt,
     ];
     let again = OnConflict::column(Column::TenantId).update_columns(columns).to_owned();

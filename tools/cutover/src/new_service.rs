@@ -36,12 +36,12 @@ const SKELETON: (&str, &str) = ("skeleton", "3040");
 const MAX_NAME: usize = 32;
 
 /// Names that Rust or Cargo keep for themselves, and the paths that every service has.
-const RESERVED: [&str; 53] = [
+const RESERVED: [&str; 59] = [
     "abstract", "alloc", "as", "async", "await", "become", "box", "break", "build", "const", "continue",
     "core", "crate", "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "healthz",
     "if", "impl", "in", "let", "loop", "macro", "match", "metrics", "mod", "move", "mut", "override", "priv",
     "pub", "readyz", "ref", "return", "self", "static", "std", "struct", "super", "test", "trait", "true",
-    "try", "type", "unsafe", "use",
+    "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
 /// `cutover new-service`

@@ -11,7 +11,7 @@
 mod entity;
 
 use kit::{TenantId, VerifiedTenant};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{self, Expr, OnConflict};
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
 
 use entity::{ActiveModel, Column, Entity, Model};
@@ -58,6 +58,26 @@ pub(super) async fn next(
     Ok(())
 }
 
+/// Takes back the count of one mail to `email`, which was not sent.
+///
+/// # Errors
+/// [`Error::Store`].
+pub(super) async fn give_back(
+    database: &impl ConnectionTrait,
+    email: &str,
+    per_hour: u32,
+) -> Result<(), Error> {
+    let part = part(per_hour);
+    Entity::update_many()
+        .col_expr(Column::NextAt, sea_query::ExprTrait::sub(Expr::col(Column::NextAt), part))
+        .col_expr(Column::ForgottenAt, sea_query::ExprTrait::sub(Expr::col(Column::ForgottenAt), part))
+        .filter(Column::Email.eq(email))
+        .exec(database)
+        .await
+        .map_err(Error::Store)?;
+    Ok(())
+}
+
 /// Resets the count of mails to `email` after its owner has signed in.
 pub(super) async fn forget(database: &impl ConnectionTrait, email: &str) -> Result<(), Error> {
     Entity::delete_by_id(email).exec(database).await.map_err(Error::Store)?;
@@ -87,14 +107,18 @@ struct Bucket {
     full_at: i64,
 }
 
+/// The seconds after which one more of `per_hour` codes can be requested.
+fn part(per_hour: u32) -> i64 {
+    HOUR.saturating_div(i64::from(per_hour.max(1)))
+}
+
 /// A token bucket in one number (the generic cell rate algorithm). `None` before `next_at`.
 fn after_one_more(next_at: i64, per_hour: u32, now: i64) -> Option<Bucket> {
     if now < next_at {
         return None;
     }
-    let per_hour = i64::from(per_hour.max(1));
-    let part = HOUR.saturating_div(per_hour);
-    let others = part.saturating_mul(per_hour.saturating_sub(1));
+    let part = part(per_hour);
+    let others = part.saturating_mul(i64::from(per_hour.max(1)).saturating_sub(1));
     let full_at = next_at.saturating_add(others).max(now).saturating_add(part);
     Some(Bucket { next_at: full_at.saturating_sub(others), full_at })
 }

@@ -30,8 +30,9 @@ use crate::error::Error;
 /// How long a ceremony lives. A person has to find the security key, and perhaps a phone.
 pub const LIFETIME: Duration = Duration::from_secs(120);
 
-/// How many ceremonies one owner has at a time: a few tabs, and the retries of an impatient person.
-pub const MAX_ALIVE: usize = 16;
+/// How many ceremonies one owner has at a time. One client address begins at most 240 in a ceremony's life by the limit of the
+/// shipped edges, so a stranger needs several to take a person's away. They are 1 MB.
+pub const MAX_ALIVE: usize = 512;
 
 /// How many replaced ceremonies one more removes, so that simultaneous ones do not add up. The others expire.
 const MAX_REPLACED: u64 = 64;

@@ -167,6 +167,31 @@ async fn signing_in_uses_up_the_matching_code_alone_on_postgresql() {
     every_living_code_signs_in_once_in_any_order(TestApp::on(Some(postgres.url())).await).await;
 }
 
+async fn an_outage_of_the_mail_uses_up_no_codes(app: TestApp) {
+    let directory = app.home.path().join("mail");
+    std::fs::write(&directory, "in the way").unwrap();
+    for _ in 0..40 {
+        assert_eq!(app.request_code(DEMO_EMAIL).await.status, 500);
+    }
+    std::fs::remove_file(&directory).unwrap();
+    for _ in 0..5 {
+        assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201);
+    }
+    assert_eq!(app.request_code(DEMO_EMAIL).await.status, 429, "five are alive");
+    assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201);
+}
+
+#[tokio::test]
+async fn an_outage_of_the_mail_uses_up_no_codes_on_sqlite() {
+    an_outage_of_the_mail_uses_up_no_codes(TestApp::new().await).await;
+}
+
+#[tokio::test]
+async fn an_outage_of_the_mail_uses_up_no_codes_on_postgresql() {
+    let postgres = kit::testing::PrivatePostgres::start();
+    an_outage_of_the_mail_uses_up_no_codes(TestApp::on(Some(postgres.url())).await).await;
+}
+
 /// Requests codes as often as allowed for `hours`, and returns how many mails were written.
 async fn mails_within(app: &TestApp, hours: u64) -> u64 {
     let mut mailed = 0;

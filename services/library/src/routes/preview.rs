@@ -15,13 +15,13 @@ use crate::error::{Error, text, typed};
 /// The content type of a page.
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// The longest id in a path: every id of nine digits is one of the table's, and no book has a larger one.
-const MAX_DIGITS: usize = 9;
+/// The longest id in a path, as the table's largest one, 2147483647.
+const MAX_DIGITS: usize = 10;
 
 /// Returns the preview of a book.
 #[utoipa::path(
     get, path = "/open-graph/books/{id}", operation_id = "previewBook", tag = "library", security(()),
-    params(("id" = String, Path, description = "The id of the book, of at most nine digits.", example = "1")),
+    params(("id" = String, Path, description = "The id of the book, of at most ten digits.", example = "1")),
     responses(
         (status = 200, description = "A page with the title as Open Graph metadata.", body = String, content_type = "text/html; charset=utf-8"),
         (status = 404, description = "The book does not exist.", body = String, content_type = "text/plain; charset=utf-8"),
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn an_id_is_a_short_number() {
-        assert_eq!([id("7"), id("007"), id("999999999")], [Some(7), Some(7), Some(999_999_999)]);
-        assert_eq!([id(""), id("-1"), id("+1"), id("1000000000"), id("%31"), id("1/")], [None; 6]);
+        assert_eq!([id("7"), id("007"), id("2147483647")], [Some(7), Some(7), Some(i32::MAX)]);
+        assert_eq!([id(""), id("-1"), id("+1"), id("2147483648"), id("%31"), id("1/")], [None; 6]);
     }
 }

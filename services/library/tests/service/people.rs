@@ -228,6 +228,20 @@ async fn people_hear_of_releases_and_renewals(database_url: Option<String>) {
     assert_eq!(users.calls().split_off(before), ["renew 2 as 1"]);
     let legacy = async |path: &str| app.get(path).await.body.contains("\"legacy\":true");
     assert_eq!((legacy("/books/1").await, legacy("/books/2").await), (false, true));
+    // An order that is completed late undoes none that came after it, and people's part goes on to the book that is shown.
+    users.set(Some(Code::Unavailable));
+    assert_eq!(bot("POST /books/3/renew/4", "").await, 204);
+    users.set(None);
+    assert_eq!(bot("POST /books/4/renew/5", "").await, 204);
+    app.until_async("nothing waits", async || app.waiting().await == 0).await;
+    assert!(
+        users.calls().ends_with(&["renew 4 as 5".to_owned(), "renew 3 as 5".to_owned()]),
+        "{:?}",
+        users.calls()
+    );
+    assert_eq!((legacy("/books/3").await, legacy("/books/4").await), (true, true));
+    assert_eq!(bot("POST /books/3/renew/4", "").await, 204);
+    assert_eq!((legacy("/books/4").await, legacy("/books/5").await), (true, false));
     assert_eq!(app.service("PATCH", "/_/books/1/99999").await, Answer::no_book());
     assert_eq!(app.service("PATCH", "/_/books/0/1").await.status, 400);
 }

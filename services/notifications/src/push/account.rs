@@ -24,6 +24,9 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// How long a signed JWT counts: the longest that Google takes.
 const ASSERTION_LIFETIME: Duration = Duration::from_hours(1);
 
+/// How long a failed call for a token counts for all deliveries. The first repetition of a delivery comes after a second, too.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// A token is replaced so long before its end, so that none ends on its way.
 const MARGIN: Duration = Duration::from_mins(1);
 
@@ -81,6 +84,8 @@ pub struct Access {
     clock: Arc<dyn Clock>,
     /// One request at a time: the others wait for its token.
     current: Mutex<Option<(Token, UnixTime)>>,
+    /// Why the last call failed, and until when no other is made.
+    unavailable: Mutex<Option<(NoAccess, UnixTime)>>,
 }
 
 impl fmt::Debug for Access {
@@ -125,7 +130,16 @@ impl Access {
         if project.is_empty() || !project.chars().all(is_name) {
             return Err(unusable("`project_id` is not the name of a project"));
         }
-        Ok(Self { project, email, key_id, key, url, clock, current: Mutex::default() })
+        Ok(Self {
+            project,
+            email,
+            key_id,
+            key,
+            url,
+            clock,
+            current: Mutex::default(),
+            unavailable: Mutex::default(),
+        })
     }
 
     /// The project of the account.
@@ -144,7 +158,18 @@ impl Access {
         if let Some((token, _)) = current.as_ref().filter(|(_, until)| now < *until) {
             return Ok(token.clone());
         }
-        let (token, lifetime) = self.fetch(client, now).await?;
+        // Those that waited for a call that failed do not wait for one of their own: a silent server would hold the last of
+        // sixteen for minutes, and a delivery that ends for its time counts as an attempt.
+        let mut unavailable = self.unavailable.lock().await;
+        if let Some((error, _)) = unavailable.as_ref().filter(|(_, until)| now < *until) {
+            return Err(error.clone());
+        }
+        let fetched = self.fetch(client, now).await;
+        *unavailable = match &fetched {
+            Err(error @ NoAccess::Unavailable(_)) => Some((error.clone(), self.clock.now().plus(PAUSE))),
+            _ => None,
+        };
+        let (token, lifetime) = fetched?;
         let lives = lifetime.min(LONGEST_LIFETIME).saturating_sub(MARGIN);
         *current = Some((token.clone(), now.plus(lives)));
         Ok(token)
