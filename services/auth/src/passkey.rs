@@ -36,6 +36,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, DatabaseConnection, EntityTrait as _, PaginatorTrait as _,
     QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -74,6 +75,15 @@ impl fmt::Debug for Passkeys {
     }
 }
 
+/// What is stored of a registration between its halves. The owner of a ceremony is a person; this adds the tenant.
+#[derive(Serialize, Deserialize)]
+struct Registering {
+    /// Absent in a registration that an older version of this service began.
+    tenant_id: Option<Uuid>,
+    #[serde(flatten)]
+    state: RegistrationState,
+}
+
 /// A passkey as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -81,22 +91,6 @@ pub struct Listed {
     pub credential_id: String,
     /// When it was registered.
     pub created_at: OffsetDateTime,
-}
-
-/// Who owns a passkey that signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyOwner {
-    person: SubjectId,
-    /// `None` in a row that is older than the column.
-    tenant: Option<TenantId>,
-}
-
-impl KeyOwner {
-    /// Whether `holder` is the owner.
-    #[must_use]
-    pub fn is(self, holder: &Holder) -> bool {
-        self.person == holder.subject && self.tenant.is_none_or(|tenant| tenant == holder.tenant)
-    }
 }
 
 impl Passkeys {
@@ -135,7 +129,8 @@ impl Passkeys {
             .party
             .start_passkey_registration(person.subject.0.as_bytes(), &profile.email, &profile.name, options)
             .map_err(Error::Passkey)?;
-        let id = self.ceremonies.begin(&Owner::Registration(person.subject.0), encode(&state)?).await?;
+        let begun = encode(&Registering { tenant_id: Some(person.tenant.id().0), state })?;
+        let id = self.ceremonies.begin(&Owner::Registration(person.subject.0), begun).await?;
         Ok((challenge, id))
     }
 
@@ -151,7 +146,10 @@ impl Passkeys {
         answer: &RegistrationCredential,
     ) -> Result<(), Error> {
         let state = self.ceremonies.take(&Owner::Registration(person.subject.0), id).await?;
-        let state: RegistrationState = decode(state.ok_or(Error::Unauthorized)?.as_bytes())?;
+        let Registering { tenant_id, state } = decode(state.ok_or(Error::Unauthorized)?.as_bytes())?;
+        if tenant_id.is_some_and(|tenant| tenant != person.tenant.id().0) {
+            return Err(Error::Unauthorized);
+        }
         let passkey =
             self.party.finish_passkey_registration(answer, &state).map_err(|error| refused(&error))?;
         if !is_usable(&passkey) {
@@ -201,20 +199,23 @@ impl Passkeys {
         Ok(Some((challenge, id)))
     }
 
-    /// Verifies the answer of a device in the ceremony `id` of `email`, and returns who owns the passkey.
+    /// Verifies the answer of a device in the ceremony `id` of `email`, which is the address of `holder`. Another
+    /// person's passkey is not found, and neither is one of another tenant.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] for an unknown ceremony and a wrong answer, [`Error::Store`], [`Error::Ceremony`].
     pub async fn finish_sign_in(
         &self,
+        holder: &Holder,
         email: &str,
         id: Uuid,
         answer: &AuthenticationCredential,
-    ) -> Result<KeyOwner, Error> {
+    ) -> Result<(), Error> {
         let state = self.ceremonies.take(&Owner::Authentication(email.to_owned()), id).await?;
         let state: AuthenticationState = decode(state.ok_or(Error::Unauthorized)?.as_bytes())?;
         let credential_id = identifier(&answer.raw_id).ok_or(Error::Unauthorized)?;
-        let row = Entity::find_by_id(credential_id).one(&self.database).await.map_err(Error::Store)?;
+        let own = Entity::find_by_id(credential_id).filter(of_person(holder.subject, holder.tenant));
+        let row = own.one(&self.database).await.map_err(Error::Store)?;
         let row = row.ok_or(Error::Unauthorized)?;
         let mut passkey = readable(&row).ok_or(Error::Unauthorized)?;
         let result = self.party.finish_passkey_authentication(answer, &state, &passkey).map_err(|error| {
@@ -230,7 +231,7 @@ impl Passkeys {
         }
         passkey.counter = result.counter;
         self.used(&row, &passkey).await?;
-        Ok(KeyOwner { person: SubjectId(row.user_id), tenant: row.tenant_id.map(TenantId) })
+        self.settle(holder.subject, holder.tenant).await
     }
 
     /// Stores the counter of a passkey that was used. Of two sign-ins with the same row, one succeeds.
@@ -288,7 +289,7 @@ impl Passkeys {
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn settle(&self, person: SubjectId, tenant: TenantId) -> Result<(), Error> {
+    async fn settle(&self, person: SubjectId, tenant: TenantId) -> Result<(), Error> {
         let settled = Entity::update_many()
             .col_expr(Column::TenantId, Expr::value(tenant.0))
             .filter(Column::UserId.eq(person.0))

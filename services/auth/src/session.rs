@@ -129,8 +129,9 @@ impl Sessions {
 
     /// Commits the row of `pair`, and begins a session in the legacy backend's form there, too.
     ///
-    /// The key comes first, within the lock of the person: whatever ends the person's sessions afterwards finds the row, and
-    /// deletes the key. An end that was announced before this moment is seen here, because `pair` was issued before it.
+    /// The key comes first, within the lock of the person: whatever ends the person's sessions afterwards finds the
+    /// row, and deletes the key. An end that was announced before this moment is seen here, because `pair` was issued
+    /// before it.
     async fn commit(
         &self,
         transaction: DatabaseTransaction,
@@ -189,12 +190,13 @@ impl Sessions {
         Ok(())
     }
 
-    /// Returns whether the session is alive: it began here and is not dead yet.
+    /// Returns whether the session of `token` is alive: it began here, for the token's person and tenant, and is not
+    /// dead yet.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn alive(&self, session: SessionId) -> Result<bool, Error> {
-        let row = find(&self.database, session).await?;
+    pub async fn alive(&self, token: &Genuine) -> Result<bool, Error> {
+        let row = find(&self.database, token).await?;
         let now = seconds(self.clock.now());
         Ok(row.is_some_and(|row| row.dead_from.is_none_or(|dead_from| now < dead_from)))
     }
@@ -208,8 +210,7 @@ impl Sessions {
     /// [`Error::TooManyRefreshes`], [`Error::Store`], [`Error::Revocation`].
     pub async fn refreshable(&self, old: &Genuine) -> Result<bool, Error> {
         let now = self.clock.now();
-        let Some(row) = find(&self.database, old.session).await?.filter(|row| row.refresh_id == old.id)
-        else {
+        let Some(row) = find(&self.database, old).await?.filter(|row| row.refresh_id == old.id) else {
             return Ok(false);
         };
         let is_replayed = row.dead_from.is_some_and(|dead_from| dead_from <= seconds(now));
@@ -273,7 +274,7 @@ impl Sessions {
         let dead_from = now.plus(GRACE);
         let transaction = self.database.begin().await.map_err(Error::Store)?;
         let mut person = Person::lock(&transaction, old.subject).await?;
-        let Some(row) = find(&transaction, old.session).await? else { return Ok(false) };
+        let Some(row) = find(&transaction, old).await? else { return Ok(false) };
         let changed = Entity::update_many()
             .col_expr(Column::DeadFrom, Expr::value(seconds(dead_from)))
             .filter(Column::Id.eq(old.session.0))
@@ -305,7 +306,7 @@ impl Sessions {
         let now = self.clock.now();
         let transaction = self.database.begin().await.map_err(Error::Store)?;
         let mut person = Person::lock(&transaction, token.subject).await?;
-        match find(&transaction, token.session).await? {
+        match find(&transaction, token).await? {
             Some(row) => {
                 self.end_family(&transaction, &mut person, family(&row), now).await?;
             }

@@ -230,11 +230,10 @@ async fn finish_sign_in(State(app): State<App>, uri: Uri, Body(bytes): Body) -> 
     if !email::is_address(&email) {
         return Err(Error::Unauthorized);
     }
-    let owner = app.passkeys.finish_sign_in(&email, id, &answer).await?;
-    // Role and tenant live in the token, so they are looked up now. The address may have moved to another person.
-    let holder = app.people.by_email(&email).await.map_err(Error::Lookup)?;
-    let holder = holder.filter(|holder| owner.is(holder)).ok_or(Error::Unauthorized)?;
-    app.passkeys.settle(holder.subject, holder.tenant).await?;
+    // Role and tenant live in the token, so they are looked up now. The address may have moved to another person, whose
+    // passkeys alone can sign in with it.
+    let holder = app.people.by_email(&email).await.map_err(Error::Lookup)?.ok_or(Error::Unauthorized)?;
+    app.passkeys.finish_sign_in(&holder, &email, id, &answer).await?;
     let pair = app.issue(holder)?;
     app.sessions.begin(&holder, &pair).await?;
     signed_in(&app, &pair)

@@ -135,11 +135,12 @@ async fn check(
     let (Some(session), Some(own_role)) = (person.session, person.role) else {
         return Err(Error::Unauthorized);
     };
-    let token = access_tokens(&headers)
-        .filter_map(|token| app.tokens.access(token, Expiry::Checked))
-        .find(|token| token.session == session && token.subject == person.subject);
+    let token =
+        access_tokens(&headers).filter_map(|token| app.tokens.access(token, Expiry::Checked)).find(|token| {
+            token.session == session && token.subject == person.subject && token.tenant == person.tenant.id()
+        });
     let exp = match (token, &app.legacy, Presented::read(&headers)) {
-        (Some(token), _, _) => app.sessions.alive(token.session).await?.then_some(token.expires),
+        (Some(token), _, _) => app.sessions.alive(&token).await?.then_some(token.expires),
         (None, Some(legacy), Some(presented)) => {
             let living = legacy.living_access(&presented, session, app.clock.now()).await;
             let living = living.map_err(Error::Legacy)?;

@@ -10,10 +10,11 @@ use validity::revocation::{Revocation, SessionEnd};
 
 use super::entity::{Column, Entity, Model};
 use super::person::Person;
-use super::rows::{family, family_of, find, insert, of_family, seconds};
+use super::rows::{family, family_of, find, find_legacy, insert, of_family, seconds};
 use super::{CLOCK_SKEW, Sessions};
 use crate::error::Error;
 use crate::legacy::store::{Store, Taken};
+use crate::legacy::token::Proved;
 use crate::token::{ACCESS_LIFETIME, Genuine, Holder, LEEWAY, Pair};
 
 impl Sessions {
@@ -45,7 +46,7 @@ impl Sessions {
         let transaction = self.database.begin().await.map_err(Error::Store)?;
         let mut person = Person::lock(&transaction, holder.subject).await?;
         person.use_refresh(&transaction, self.bounds.refresh_burst, now).await?;
-        let row = find(&transaction, old.session).await?;
+        let row = find(&transaction, old).await?;
         if row.as_ref().is_some_and(|row| self.is_too_old(row, now)) {
             self.end_family(&transaction, &mut person, row.as_ref().map_or(old.session.0, family), now)
                 .await?;
@@ -140,12 +141,12 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Revocation`].
-    pub async fn end_adopted(&self, old: &crate::legacy::token::Proved) -> Result<(), Error> {
+    pub async fn end_adopted(&self, old: &Proved) -> Result<(), Error> {
         let now = self.clock.now();
         self.announce_legacy(old.session, now).await?;
         let transaction = self.database.begin().await.map_err(Error::Store)?;
         let mut person = Person::lock(&transaction, old.subject).await?;
-        let row = find(&transaction, old.session).await?;
+        let row = find_legacy(&transaction, old).await?;
         let family = row.as_ref().map_or(old.session.0, family);
         self.end_family(&transaction, &mut person, family, now).await?;
         transaction.commit().await.map_err(Error::Store)

@@ -1,13 +1,15 @@
 //! The rows of sessions: how they are found, written and grouped into families.
 
 use clock::UnixTime;
-use kit::SessionId;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, QueryFilter as _,
+};
 use uuid::Uuid;
 
 use super::entity::{ActiveModel, Column, Entity, Model};
 use crate::error::Error;
+use crate::legacy::token::Proved;
 use crate::token::{ACCESS_LIFETIME, Genuine, Holder, Pair};
 
 /// Stores the session of `pair`, which begins at `now`, in the family that began at second `began`.
@@ -57,12 +59,22 @@ pub(super) async fn insert_dead(
     Ok(())
 }
 
-/// The row of `session`, if there is one.
-pub(super) async fn find(
+/// The row of the session of `token`, if its person has it in its tenant.
+pub(super) async fn find(database: &impl ConnectionTrait, token: &Genuine) -> Result<Option<Model>, Error> {
+    let own = Entity::find_by_id(token.session.0)
+        .filter(Column::UserId.eq(token.subject.0))
+        .filter(Column::TenantId.eq(token.tenant.0));
+    own.one(database).await.map_err(Error::Store)
+}
+
+/// The row of the session of a token of the legacy backend, if its person has it. Such a token says nothing of a
+/// tenant.
+pub(super) async fn find_legacy(
     database: &impl ConnectionTrait,
-    session: SessionId,
+    token: &Proved,
 ) -> Result<Option<Model>, Error> {
-    Entity::find_by_id(session.0).one(database).await.map_err(Error::Store)
+    let own = Entity::find_by_id(token.session.0).filter(Column::UserId.eq(token.subject.0));
+    own.one(database).await.map_err(Error::Store)
 }
 
 /// Returns the family of `row`, and when it began.
