@@ -9,6 +9,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod crossing;
 mod direct;
 mod documents;
 mod listener;
@@ -30,6 +31,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 
 use crate::settings::Home;
 
+pub use crossing::{Crossing, Example, OTHER};
 pub use direct::Direct;
 pub use documents::{assert_documented, assert_written, operations};
 pub use listener::ServiceListener;

@@ -6,6 +6,7 @@
 mod app;
 mod cluster;
 mod codes;
+mod crossing;
 mod documents;
 mod ended;
 mod exchange;

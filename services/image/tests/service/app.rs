@@ -12,8 +12,8 @@ use image_service::settings::{Settings, Source};
 use kit::testing::{START, TestEdge, TestHome, person};
 use tower::ServiceExt as _;
 
-const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
-const SESSION: &str = "00000000-0000-7000-8000-00000000005e";
+pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
+pub(crate) const SESSION: &str = "00000000-0000-7000-8000-00000000005e";
 
 /// A router with new keys and a new directory.
 pub(crate) struct TestApp {
@@ -87,6 +87,10 @@ impl TestApp {
         let path = self.picture(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
+    }
+
+    pub(crate) const fn edge(&self) -> &TestEdge {
+        &self.edge
     }
 
     pub(crate) fn identity(&self, role: Role) -> String {

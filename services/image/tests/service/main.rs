@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod app;
+mod crossing;
 mod documents;
 mod process;
 mod reading;

@@ -38,13 +38,20 @@ pub fn assert_written(name: &str, service: &Path, documents: &Documents) {
     }
 }
 
-/// Returns every operation of `document`, as `GET /path`, in its order.
+/// Returns every operation of `document`, as `GET /path`, in its order. Those of `HEAD` are left out: each is
+/// a `GET` without the body of the answer.
 #[must_use]
 pub fn operations(document: &OpenApi) -> Vec<(&'static str, String)> {
+    each(document).into_iter().filter(|(method, _)| *method != "HEAD").collect()
+}
+
+/// Returns every operation of `document`, those of `HEAD` included.
+pub(super) fn each(document: &OpenApi) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     for (path, item) in &document.paths.paths {
         let methods = [
             ("GET", item.get.is_some()),
+            ("HEAD", item.head.is_some()),
             ("PUT", item.put.is_some()),
             ("POST", item.post.is_some()),
             ("PATCH", item.patch.is_some()),
@@ -96,9 +103,11 @@ fn is_of(template: &str, path: &str) -> bool {
         })
 }
 
-fn operation<'d>(item: &'d PathItem, method: &str) -> Option<&'d Operation> {
+/// Returns the operation of `method`.
+pub(super) fn operation<'d>(item: &'d PathItem, method: &str) -> Option<&'d Operation> {
     match method {
         "GET" => item.get.as_ref(),
+        "HEAD" => item.head.as_ref(),
         "PUT" => item.put.as_ref(),
         "POST" => item.post.as_ref(),
         "PATCH" => item.patch.as_ref(),

@@ -20,7 +20,7 @@ use tower::ServiceExt as _;
 use crate::people::Users;
 
 pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
-const SESSION: &str = "00000000-0000-7000-8000-00000000005e";
+pub(crate) const SESSION: &str = "00000000-0000-7000-8000-00000000005e";
 
 /// A router with new keys and a new database, with the development books, on a manual clock.
 pub(crate) struct TestApp {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod app;
+mod crossing;
 mod documents;
 mod grpc;
 mod internal;

@@ -18,7 +18,7 @@ use crate::providers::Providers;
 
 /// The service with all its work, a new database and recording providers, on a manual clock.
 pub(crate) struct TestApp {
-    router: Router,
+    pub(crate) router: Router,
     pub(crate) edge: TestEdge,
     pub(crate) clock: ManualClock,
     pub(crate) providers: Providers,

@@ -1,74 +1,100 @@
-//! Every route is tried from another tenant: with the plain header of one tenant beside the identity of another, and with a
-//! valid identity of another tenant. A new route is tried as soon as the documents have it.
+//! Every operation is tried from another tenant: with the plain header of one tenant beside the identity of another,
+//! and with a valid identity of another tenant.
 
-use axum::body::Body;
-use http::Request;
 use identity::Role;
-use kit::testing::{TENANT, operations, person};
+use kit::testing::{Crossing, Example, TENANT, person};
+use serde_json::{Value, json};
 
-use crate::app::{Answer, BOT, DEMO, SESSION, TestApp};
+use crate::app::{Answer, DEMO, SESSION, TestApp};
 
-const OTHER: &str = "00000000-0000-7000-8000-000000000002";
+const DEVICE: &str = "device-of-demo";
 
-/// Every documented operation, as its method and a path that exists.
-fn routes() -> Vec<(&'static str, String)> {
-    let documents = users::routes::documents();
-    let all = [operations(&documents.public), operations(&documents.internal)].concat();
-    all.into_iter().map(|(method, path)| (method, with_ids(&path))).collect()
-}
+/// What the operations need to get behind their first checks.
+const EXAMPLES: &[Example<'_>] = &[
+    Example { operation: "GET /_/users", query: "?email=demo%40example.com", body: "" },
+    Example { operation: "GET /_/users/{id}/likes", query: "?kind=book&ids[]=5", body: "" },
+    Example { operation: "GET /_/users/{id}/histories", query: "?ids[]=5", body: "" },
+    Example {
+        operation: "GET /_/users/fcm-token",
+        query: "?user-ids[]=00000000-0000-7000-8000-0000000000a0",
+        body: "",
+    },
+    Example { operation: "PATCH /users/@me", query: "", body: r#"{"name":"Mallory"}"# },
+    Example {
+        operation: "POST /users",
+        query: "",
+        body: r#"{"name":"Mallory","handle":"mallory","email":"mallory@example.com"}"#,
+    },
+    Example {
+        operation: "POST /users/@me/tastes",
+        query: "",
+        body: r#"{"kind":"book","book_id":5,"is_dislike":true}"#,
+    },
+    Example { operation: "DELETE /users/@me/tastes", query: "", body: r#"{"kind":"book","book_id":5}"# },
+    Example {
+        operation: "POST /users/@me/histories",
+        query: "",
+        body: r#"{"kind":"book","book_id":5,"page":9}"#,
+    },
+    Example { operation: "DELETE /users/@me/histories", query: "", body: r#"{"kind":"book","book_id":5}"# },
+];
 
-/// Replaces each parameter of a path by the id of a person of the development tenant.
-fn with_ids(path: &str) -> String {
-    let segments = path.split('/').map(|segment| if segment.starts_with('{') { DEMO } else { segment });
-    segments.collect::<Vec<_>>().join("/")
-}
-
-fn request(method: &str, path: &str, identity: &str, tenant: Option<&str>) -> Request<Body> {
-    let mut request = Request::builder().method(method).uri(path).header("x-madome-identity", identity);
-    if let Some(tenant) = tenant {
-        request = request.header("x-tenant-id", tenant);
+/// What the person has: account, tastes, histories and notifications as the person reads them, and devices as the
+/// notifications service does.
+async fn has(app: &TestApp) -> Vec<Answer> {
+    let mut all = Vec::new();
+    for path in ["/users/@me", "/users/@me/tastes", "/users/@me/histories", "/users/@me/notifications"] {
+        all.push(app.call(&format!("GET {path}"), &app.as_demo(), "").await);
     }
-    request.header("content-type", "application/json").body(Body::from(r#"{"name":"Mallory"}"#)).unwrap()
+    let notifications = app.edge.service("notifications", "users");
+    all.push(app.call(&format!("GET /_/users/fcm-token?user-ids[]={DEMO}"), &notifications, "").await);
+    assert!(all.iter().all(|answer| answer.status == 200), "{all:?}");
+    all
 }
 
-async fn no_route_is_crossed(app: TestApp) {
-    let own = app.call("GET /users/@me", &app.as_demo(), "").await;
-    assert_eq!(own.status, 200);
-    let routes = routes();
-    assert!(routes.len() >= 5, "{routes:?}");
-    for (method, path) in routes {
-        let is_internal = path.starts_with("/_/");
-        let identity = if is_internal {
-            app.edge.service_of(TENANT, "auth", "users")
-        } else {
-            app.as_person(BOT, Role::BOT)
-        };
-        for tenant in ["", OTHER, "platform"] {
-            let answer = app.send(request(method, &path, &identity, Some(tenant))).await;
-            assert_eq!(answer, Answer::text(401, "Unauthoirzed"), "{method} {path} beside {tenant:?}");
-        }
-        // A valid caller of the other tenant, who names this tenant's person.
-        let identity = if is_internal {
-            app.edge.service_of(OTHER, "auth", "users")
-        } else {
-            let mut stranger = person(DEMO, SESSION, Role::NORMAL);
-            stranger.tenant = Some(OTHER.parse().unwrap());
-            app.sign(&stranger)
-        };
-        let answer = app.send(request(method, &path, &identity, None)).await;
-        assert!(!answer.body.contains("demo@example.com"), "{method} {path}: {answer:?}");
-        assert!(answer.status < 500, "{method} {path}: {answer:?}");
-    }
-    assert_eq!(app.call("GET /users/@me", &app.as_demo(), "").await, own, "nothing of the person changed");
+async fn post(app: &TestApp, line: &str, body: Value) {
+    let answer = app.call(line, &app.as_demo(), &body.to_string()).await;
+    assert_eq!(answer.status, 201, "{line} {body} {answer:?}");
+}
+
+async fn no_operation_is_crossed(app: TestApp) {
+    post(&app, "POST /users/@me/tastes", json!({"kind": "book", "book_id": 5, "is_dislike": false})).await;
+    post(&app, "POST /users/@me/histories", json!({"kind": "book", "book_id": 5, "page": 2})).await;
+    let device = json!({"udid": "00000000-0000-4000-8000-00000000000a", "fcm_token": DEVICE});
+    post(&app, "POST /users/@me/fcm-token", device).await;
+    let before = has(&app).await;
+    assert!(before.iter().any(|answer| answer.body.contains(DEVICE)), "{before:?}");
+    let crossing = Crossing {
+        documents: users::routes::documents(),
+        router: &app.router,
+        edge: &app.edge,
+        service: "users",
+        caller: "reports",
+        person: person(DEMO, SESSION, Role::BOT),
+        parameters: &[
+            ("tenant", TENANT),
+            ("key", DEMO),
+            ("id", DEMO),
+            ("old", "5"),
+            ("new", "6"),
+            ("kind", "book"),
+            ("value", "5"),
+        ],
+        examples: EXAMPLES,
+        unauthenticated: "Unauthoirzed",
+        secrets: &["demo@example.com", DEVICE],
+    };
+    assert!(crossing.try_every_operation().await >= 20);
+    assert_eq!(has(&app).await, before, "nothing of the person changed");
 }
 
 #[tokio::test]
-async fn no_route_is_crossed_on_the_later_surface() {
-    no_route_is_crossed(TestApp::new().await).await;
+async fn no_operation_is_crossed_on_sqlite() {
+    no_operation_is_crossed(TestApp::new().await).await;
 }
 
 #[tokio::test]
-async fn no_route_is_crossed_on_postgresql() {
+async fn no_operation_is_crossed_on_postgresql() {
     let postgres = kit::testing::PrivatePostgres::start();
-    no_route_is_crossed(TestApp::on(Some(postgres.url())).await).await;
+    no_operation_is_crossed(TestApp::on(Some(postgres.url())).await).await;
 }
