@@ -46,7 +46,8 @@ pub struct Offboarding {
     pub last_error: Option<String>,
 }
 
-/// Begins the offboarding of `tenant` in the transaction that changes its standing. An older one that was undone is replaced.
+/// Begins the offboarding of `tenant` in the transaction that changes its standing. An older one that was undone is
+/// replaced.
 pub(crate) async fn begin(
     written: &DatabaseTransaction,
     tenant: TenantId,
@@ -84,6 +85,8 @@ pub(crate) async fn begin(
         Column::Reason,
         Column::FreeAt,
     ];
+    // The claim of an older one stays and goes on: a worker that is late with that one must not record anything in
+    // this.
     let again = OnConflict::column(Column::TenantId).update_columns(columns).to_owned();
     Entity::insert(row).on_conflict(again).exec_without_returning(written).await.map(drop)
 }

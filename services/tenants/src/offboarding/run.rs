@@ -224,3 +224,14 @@ fn pause(failures: i32) -> Duration {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(0).min(16);
     FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let seconds = [0, 1, 2, 3, 6, 7, i32::MAX].map(|failures| pause(failures).as_secs());
+        assert_eq!(seconds, [1, 1, 2, 4, 32, 60, 60]);
+    }
+}

@@ -44,15 +44,15 @@ impl Answer {
 #[derive(Default)]
 struct Calls {
     seen: Vec<String>,
-    /// Answers with this status to calls that begin with the text.
-    refuse: Option<(String, u16)>,
+    /// Answers with these statuses to calls that begin with the texts.
+    refuse: Vec<(String, u16)>,
     /// Calls from this number on are held.
     hold_from: Option<usize>,
 }
 
 /// The services behind the edge's service listener: they record the calls, and refuse or hold them as the test says.
 #[derive(Clone, Default)]
-pub(crate) struct Services(Arc<Mutex<Calls>>, Arc<Notify>);
+pub(crate) struct Services(Arc<Mutex<Calls>>, Arc<Notify>, Arc<Notify>);
 
 impl Services {
     pub(crate) async fn serve(&self) -> Wire {
@@ -66,12 +66,12 @@ impl Services {
         let (is_held, status) = {
             let mut calls = services.0.lock().unwrap();
             calls.seen.push(line.clone());
-            let refused = calls.refuse.as_ref().filter(|(start, _)| line.starts_with(start.as_str()));
+            let refused = calls.refuse.iter().find(|(start, _)| line.starts_with(start.as_str()));
             (calls.hold_from.is_some_and(|from| calls.seen.len() > from), refused.map(|(_, status)| *status))
         };
         if is_held {
             services.1.notify_one();
-            std::future::pending::<()>().await;
+            services.2.notified().await;
         }
         match status {
             Some(status) => (StatusCode::from_u16(status).unwrap(), "It keeps\nthem").into_response(),
@@ -80,11 +80,11 @@ impl Services {
     }
 
     pub(crate) fn refuse(&self, start: &str, status: u16) {
-        self.0.lock().unwrap().refuse = Some((start.to_owned(), status));
+        self.0.lock().unwrap().refuse.push((start.to_owned(), status));
     }
 
     pub(crate) fn accept(&self) {
-        self.0.lock().unwrap().refuse = None;
+        self.0.lock().unwrap().refuse.clear();
     }
 
     /// Answers `count` more calls, and holds those after them.
@@ -96,6 +96,11 @@ impl Services {
     /// Waits until a call is held.
     pub(crate) async fn held(&self) {
         self.1.notified().await;
+    }
+
+    /// Answers a held call.
+    pub(crate) fn release(&self) {
+        self.2.notify_one();
     }
 
     pub(crate) fn seen(&self) -> Vec<String> {

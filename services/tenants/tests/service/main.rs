@@ -14,3 +14,4 @@ mod process;
 mod rebuild;
 mod refusals;
 mod routes;
+mod workers;
