@@ -31,3 +31,25 @@ impl Running {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_keep_their_borders_and_streams_have_none() {
+        let digest = |add: fn(&mut Running, &[u8]), parts: &[&str]| {
+            let mut running = Running::default();
+            for part in parts {
+                add(&mut running, part.as_bytes());
+            }
+            running.finish()
+        };
+        assert_ne!(digest(Running::part, &["ab", "c"]), digest(Running::part, &["a", "bc"]));
+        assert_ne!(digest(Running::part, &["ab"]), digest(Running::part, &["ab", ""]));
+        assert_eq!(digest(Running::bytes, &["ab", "c"]), digest(Running::bytes, &["a", "bc"]));
+        // As `sha256sum` has it.
+        let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(digest(Running::bytes, &["abc"]), known);
+    }
+}

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -29,6 +29,11 @@ impl Trees {
         write(&trees.source().join("image/-dash and space.png"), b"");
         fs::create_dir(trees.source().join("image/empty")).unwrap();
         symlink("7/1.png", trees.source().join("image/library/cover")).unwrap();
+        fs::hard_link(
+            trees.source().join("image/library/9/1.png"),
+            trees.source().join("image/library/9/also 1.png"),
+        )
+        .unwrap();
         trees
     }
 
@@ -110,7 +115,9 @@ fn a_copy_is_equal_and_each_damage_of_it_is_found() {
     let (code, copied) = trees.run(&[]);
     assert_eq!((code, &copied["found"]), (Some(0), &0.into()), "{copied}");
     let counts = ["files", "directories", "links", "bytes"].map(|name| copied[name].as_u64().unwrap());
-    assert_eq!(counts, [81, 23, 1, 20 * 3 * 40_000 + 20 * 18]);
+    assert_eq!(counts, [82, 23, 1, (20 * 3 + 1) * 40_000 + 20 * 18]);
+    let number = |name: &str| fs::metadata(trees.target().join("image/library/9").join(name)).unwrap().ino();
+    assert_eq!(number("1.png"), number("also 1.png"), "one file by two names stays one");
 
     let page = |book: u32, page: u32| trees.target().join(format!("image/library/{book}/{page}.png"));
     damage(&page(1, 1), |path| File::options().write(true).open(path).unwrap().set_len(39_999).unwrap());
@@ -118,7 +125,11 @@ fn a_copy_is_equal_and_each_damage_of_it_is_found() {
     damage(&page(3, 1), |path| fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap());
     damage(&page(4, 1), |path| fs::remove_file(path).unwrap());
     damage(&page(5, 9), |path| write(path, b"extra"));
-    File::options().write(true).open(page(7, 1)).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    // A nanosecond later, and a program that would run as its owner.
+    let later = SystemTime::UNIX_EPOCH + Duration::new(1_600_000_000, 123_456_790);
+    File::options().write(true).open(page(7, 1)).unwrap().set_modified(later).unwrap();
+    damage(&page(10, 1), |path| fs::set_permissions(path, Permissions::from_mode(0o4644)).unwrap());
+    fs::set_permissions(trees.target().join("image/empty"), Permissions::from_mode(0o700)).unwrap();
     damage(&trees.target().join("image/library/cover"), |path| {
         fs::remove_file(path).unwrap();
         symlink("8/1.png", path).unwrap();
@@ -131,6 +142,8 @@ fn a_copy_is_equal_and_each_damage_of_it_is_found() {
         "content image/library/2/1.png",
         "kind image/library/8/image_list.txt",
         "modified image/library/7/1.png",
+        "permissions image/empty",
+        "permissions image/library/10/1.png",
         "permissions image/library/3/1.png",
         "presence image/library/4/1.png",
         "presence image/library/5/9.png",
@@ -149,6 +162,39 @@ fn a_copy_is_equal_and_each_damage_of_it_is_found() {
     assert_eq!((code, differences(&repaired)), (Some(1), vec![expected[0].to_owned()]));
     let (code, repaired) = trees.run(&["--checksum"]);
     assert_eq!((code, &repaired["found"]), (Some(0), &0.into()), "{repaired}");
+}
+
+#[test]
+fn what_is_no_file_and_what_has_another_owner_is_reported_with_any_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let trees = Trees::seeded();
+    let strange = |name: &[u8]| trees.source().join(OsStr::from_bytes(name));
+    write(&strange(b"\xff"), b"1");
+    write(&strange(b"\\xff"), b"2");
+    assert!(Command::new("mkfifo").arg(strange(b"pipe")).status().unwrap().success());
+    let (code, copied) = trees.run(&[]);
+    assert_eq!((code, differences(&copied)), (Some(1), vec!["presence pipe".to_owned()]), "{copied}");
+    assert_eq!(copied["differences"][0]["source"], "special");
+
+    fs::remove_file(strange(b"pipe")).unwrap();
+    // Each name is shown so that no other name looks the same.
+    for (name, shown) in [(&b"\xff"[..], r"\xff"), (b"\\xff", r"\\xff")] {
+        damage(&trees.target().join(OsStr::from_bytes(name)), |path| fs::write(path, b"3").unwrap());
+        let (_, found) = trees.run(&["--verify"]);
+        let names = differences(&found);
+        assert!(names.contains(&format!("content {shown}")), "{names:?}");
+    }
+    let (code, repaired) = trees.run(&["--checksum"]);
+    assert_eq!((code, &repaired["found"]), (Some(0), &0.into()), "{repaired}");
+    // Only root can give a file away.
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        let given = trees.target().join("image/library/20/3.png");
+        std::os::unix::fs::chown(&given, Some(12_345), None).unwrap();
+        let (code, found) = trees.run(&["--verify"]);
+        assert_eq!((code, differences(&found)), (Some(1), vec!["owner image/library/20/3.png".to_owned()]));
+    }
 }
 
 #[test]

@@ -48,6 +48,8 @@ fn with_a_special_target() -> (Stage, String) {
 #[test]
 fn a_cleared_target_has_all_that_it_was_created_with() {
     let (stage, target) = with_a_special_target();
+    // ICU and the source sort these differently, and the comparison must not.
+    stage.source.sql("INSERT INTO seaql_migrations VALUES ('a', 2), ('B', 3)");
     let before = description(&stage.target);
     for part in ["de-AT", "77", "it's new", "app.formula=a=b's"] {
         assert!(before.contains(part), "{part:?} is missing in {before}");

@@ -60,6 +60,11 @@ fn each_damage_is_found_and_named() {
         let differences = found.differences();
         assert_eq!(found.code, Some(1), "{damage}: {found:?}");
         assert_eq!(differences.len(), expected.len(), "{damage}: {differences:?}");
+        // Rows and positions of sequences are content, everything else is the schema.
+        let is_content = |one: &&str| one.starts_with("row ") || one.starts_with("sequence value ");
+        let (source, target) =
+            (&found.report["parity"]["source_schema"], &found.report["parity"]["target_schema"]);
+        assert_eq!(source == target, expected.iter().all(|one| is_content(one)), "{damage}: {found:?}");
         for (difference, expected) in differences.iter().zip(*expected) {
             // Rows without a key are named by a digest.
             let is_it = if expected.ends_with("row public.visits") {
@@ -71,6 +76,28 @@ fn each_damage_is_found_and_named() {
         }
         stage.target.sql("DROP DATABASE damaged");
     }
+}
+
+#[test]
+fn a_restore_that_fails_leaves_the_target_empty_and_releases_the_source() {
+    let stage = Stage::set();
+    stage.target.sql(
+        "CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no index today'; END $$;
+         CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION public.refuse()",
+    );
+    let failed = stage.run(&["run", "--hold"]);
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(
+        failed.log.contains("pg_restore: exit status") && failed.log.contains("no index today"),
+        "{failed:?}"
+    );
+    assert!(stage.source_takes_writes());
+    let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(stage.target.sql(tables), "0");
+    stage.target.sql("DROP EVENT TRIGGER refuse; DROP FUNCTION refuse");
+    // Nothing is left of the first try, so there is nothing to roll back.
+    let moved = stage.run(&["run"]);
+    assert_eq!((moved.code, moved.differences().len()), (Some(0), 0), "{moved:?}");
 }
 
 #[test]

@@ -80,18 +80,11 @@ fn a_held_move_is_done_and_another_run_does_not_release_the_source() {
 #[test]
 fn a_restore_that_outlived_a_killed_run_is_ended_by_the_next() {
     let stage = Stage::set();
-    let programs = stage.directory.path().join("programs");
-    std::fs::create_dir(&programs).unwrap();
     // In place of `pg_restore`: the beginning of a restore, which does not end by itself.
     let endless = "case $1 in --version) exec pg_restore --version ;; esac
                    exec psql --no-psqlrc -c 'CREATE TABLE users (); SELECT pg_sleep(600)'";
-    for (name, script) in [("pg_dump", "exec pg_dump \"$@\""), ("pg_restore", endless)] {
-        let program = programs.join(name);
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let mut child = stage.command(&["run", "--pg-bin", programs.to_str().unwrap()]).spawn().unwrap();
+    let programs = stage.programs("exec pg_dump \"$@\"", endless);
+    let mut child = stage.command(&["run", "--pg-bin", &programs]).spawn().unwrap();
     harness::eventually("the restore runs", || stage.target.sql(SLEEPING) == "1");
     send(&child, "-KILL");
     // The restore has its standard error from the killed process, so nothing waits for the end of that.
@@ -100,6 +93,57 @@ fn a_restore_that_outlived_a_killed_run_is_ended_by_the_next() {
     let moved = stage.run(&["run"]);
     assert_eq!((moved.code, moved.differences().len()), (Some(0), 0), "{moved:?}");
     assert!(moved.log.contains("1 sessions of an earlier run were ended"), "{moved:?}");
+}
+
+#[test]
+fn a_step_that_takes_too_long_ends_the_move_and_releases_the_source() {
+    let stage = Stage::set();
+    let endless = "case $1 in --version) exec pg_dump --version ;; esac; exec sleep 600";
+    let programs = stage.programs(endless, "exec pg_restore \"$@\"");
+    let slow = stage.run(&["run", "--hold", "--step-limit", "2", "--pg-bin", &programs]);
+    assert_eq!(slow.code, Some(1), "{slow:?}");
+    assert!(slow.log.contains("dump took longer than 2s; raise --step-limit"), "{slow:?}");
+    assert!(stage.source_takes_writes());
+    assert_eq!(stage.run(&["run"]).code, Some(0));
+}
+
+#[test]
+fn a_record_is_used_by_its_own_move_and_version_alone() {
+    let stage = Stage::moved();
+    let refused = stage.run(&["run", "--target", &stage.target.url().replace("127.0.0.1", "localhost")]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.log.contains("belongs to the move from"), "{refused:?}");
+    let record = stage.state().join("state.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    for other in [text.replace("\"version\": 1", "\"version\": 2"), text.replace("\"dump\"", "\"dumps\"")] {
+        assert_ne!(other, text);
+        std::fs::write(&record, other).unwrap();
+        let refused = stage.run(&["rollback", "--clear-target"]);
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.log.contains("use the program version that began this move"), "{refused:?}");
+    }
+    assert_eq!(stage.target.sql("SELECT count(*) FROM visits"), "52");
+}
+
+#[test]
+fn a_dump_that_was_damaged_between_two_runs_is_made_again() {
+    let stage = Stage::set();
+    let endless = "case $1 in --version) exec pg_restore --version ;; esac; exec sleep 600";
+    let programs = stage.programs("exec pg_dump \"$@\"", endless);
+    let mut child = stage.command(&["run", "--pg-bin", &programs]).spawn().unwrap();
+    let record = stage.state().join("state.json");
+    let restores = || std::fs::read_to_string(&record).is_ok_and(|text| text.contains("\"restoring\": true"));
+    harness::eventually("the restore begins", restores);
+    send(&child, "-KILL");
+    child.wait().unwrap();
+    let dump = stage.state().join("source.dump");
+    let mut bytes = std::fs::read(&dump).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&dump, bytes).unwrap();
+    let moved = stage.run(&["run"]);
+    assert_eq!((moved.code, moved.differences().len()), (Some(0), 0), "{moved:?}");
+    assert!(!moved.log.contains("done in an earlier run"), "{moved:?}");
 }
 
 #[test]

@@ -74,17 +74,12 @@ fn the_same_database_and_an_older_program_are_refused() {
     assert_eq!(stage.source.sql("SELECT count(*) FROM books"), "200");
     std::fs::remove_file(stage.state().join("state.json")).unwrap();
 
-    let old = stage.directory.path().join("old");
-    std::fs::create_dir(&old).unwrap();
-    for name in ["pg_dump", "pg_restore"] {
-        let program = old.join(name);
-        std::fs::write(&program, format!("#!/bin/sh\necho '{name} (PostgreSQL) 12.22'\n")).unwrap();
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let refused = stage.run(&["run", "--pg-bin", old.to_str().unwrap()]);
+    let old = stage.programs("echo 'pg_dump (PostgreSQL) 12.22'", "echo 'pg_restore (PostgreSQL) 11.2'");
+    let refused = stage.run(&["run", "--pg-bin", &old]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.log.contains("pg_dump 12 cannot dump a server of version"), "{refused:?}");
+    for text in ["pg_dump 12 cannot dump a server of version", "pg_restore 11 is older than pg_dump 12"] {
+        assert!(refused.log.contains(text), "{refused:?}");
+    }
     let missing = stage.run(&["run", "--pg-bin", "/nowhere"]);
     assert!(missing.log.contains("install the client programs of PostgreSQL"), "{missing:?}");
 }
@@ -98,9 +93,38 @@ fn a_standby_is_no_target_until_it_is_promoted() {
     let refused = stage.run(&["verify", "--target", &address]);
     assert_eq!(refused.code, Some(64), "{refused:?}");
     assert!(refused.log.contains("a database and its standby"), "{refused:?}");
+    let other = stage.target.standby();
+    for (flag, address, text) in
+        [("--source", &address, "name the primary"), ("--target", &other.url(), "takes no writes")]
+    {
+        let planned = stage.run(&["plan", flag, address]);
+        assert_eq!(planned.code, Some(1), "{planned:?}");
+        assert!(planned.report["faults"].to_string().contains(text), "{planned:?}");
+    }
     standby.promote();
     let verified = stage.run(&["verify", "--target", &address]);
     assert_eq!((verified.code, verified.differences().len()), (Some(0), 0), "{verified:?}");
+}
+
+#[test]
+fn a_target_of_another_encoding_or_without_writes_is_refused() {
+    let stage = Stage::set();
+    stage.target.sql("CREATE DATABASE old TEMPLATE template0 ENCODING 'LATIN1'");
+    stage.target.sql("ALTER DATABASE old SET default_transaction_read_only = on");
+    let address = format!("postgres://postgres@127.0.0.1:{}/old", stage.target.port());
+    let refused = stage.run(&["run", "--target", &address]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for text in ["create the target with ENCODING 'UTF8'", "/old is read-only"] {
+        assert!(refused.log.contains(text), "{text:?} is missing in {refused:?}");
+    }
+    stage.source.sql("ALTER SYSTEM SET max_prepared_transactions = 1");
+    stage.source.kill();
+    stage.source.restart();
+    stage.source.sql("BEGIN; INSERT INTO visits VALUES ('/prepared', 1); PREPARE TRANSACTION 'later'");
+    let planned = stage.run(&["plan"]);
+    assert!(planned.report["faults"].to_string().contains("the prepared transaction 'later'"), "{planned:?}");
+    stage.source.sql("ROLLBACK PREPARED 'later'");
+    assert_eq!(stage.run(&["run"]).code, Some(0));
 }
 
 #[test]

@@ -83,6 +83,19 @@ impl Stage {
         path.to_str().unwrap().to_owned()
     }
 
+    /// Writes programs in place of `pg_dump` and `pg_restore`, and returns their directory.
+    pub(crate) fn programs(&self, dump: &str, restore: &str) -> String {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = self.directory.path().join("programs");
+        std::fs::create_dir_all(&directory).unwrap();
+        for (name, script) in [("pg_dump", dump), ("pg_restore", restore)] {
+            let program = directory.join(name);
+            std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        directory.to_str().unwrap().to_owned()
+    }
+
     /// Starts a move that stays in its last step, the checks, until it is ended.
     pub(crate) fn stuck_in_the_checks(&self, more: &[&str]) -> Child {
         let checks = "checks: [{ name: endless, sql: SELECT 1 FROM pg_sleep(600), expect: '1' }]";
