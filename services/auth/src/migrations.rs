@@ -2,7 +2,7 @@
 //! database.
 
 use kit::store::StoreError;
-use sea_orm::{DatabaseConnection, DynIden};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DynIden};
 use sea_orm_migration::prelude::*;
 
 /// Brings the tables up to date.
@@ -18,17 +18,41 @@ struct Steps;
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
+            Box::new(OlderCodes),
             Box::new(CodesAndSessions),
             Box::new(ClientAssertions),
             Box::new(SessionFamilies),
             Box::new(CodePauses),
             Box::new(Passkeys),
             Box::new(Tenants),
+            Box::new(PasskeysOfAll),
         ]
     }
 
     fn migration_table_name() -> DynIden {
         "auth_migrations".into_iden()
+    }
+}
+
+/// Sets the codes of another generation aside. A restored dump may have them in a table of the same name, with other
+/// columns; they are good for minutes and their people have a new one mailed. Where this service has its own table,
+/// nothing happens.
+struct OlderCodes;
+
+impl MigrationName for OlderCodes {
+    fn name(&self) -> &'static str {
+        "0000_older_codes"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for OlderCodes {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if !manager.has_table("auth_codes").await? || manager.has_column("auth_codes", "slot").await? {
+            return Ok(());
+        }
+        let rename = Table::rename().table("auth_codes", "older_auth_codes").to_owned();
+        manager.rename_table(rename).await
     }
 }
 
@@ -251,5 +275,34 @@ impl MigrationTrait for Tenants {
             manager.create_index(Index::create().name(name).table(table).col("tenant_id").to_owned()).await?;
         }
         manager.create_table(kit::removal::table(crate::removal::TABLE)).await
+    }
+}
+
+/// Lets each person have a passkey. In a restored dump a passkey refers to a table of people that this service does
+/// not fill, so the first passkey of a new person would be refused.
+struct PasskeysOfAll;
+
+/// The name of the reference is whatever that generation called it.
+const WITHOUT_REFERENCES: &str = "
+    DO $$ DECLARE reference text; BEGIN
+        FOR reference IN SELECT conname FROM pg_constraint WHERE conrelid = to_regclass('passkeys') AND contype = 'f' LOOP
+            EXECUTE format('ALTER TABLE passkeys DROP CONSTRAINT %I', reference);
+        END LOOP;
+    END $$";
+
+impl MigrationName for PasskeysOfAll {
+    fn name(&self) -> &'static str {
+        "0007_passkeys_of_all"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for PasskeysOfAll {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // A dump is restored into PostgreSQL alone.
+        if manager.get_database_backend() == DbBackend::Postgres {
+            manager.get_connection().execute_unprepared(WITHOUT_REFERENCES).await?;
+        }
+        Ok(())
     }
 }

@@ -21,6 +21,7 @@ mod passkeys;
 mod passkeys_refused;
 mod process;
 mod removal;
+mod restored;
 mod rotation;
 mod service_tokens;
 mod sessions;

@@ -147,6 +147,21 @@ fn a_dump_that_was_damaged_between_two_runs_is_made_again() {
 }
 
 #[test]
+fn a_restore_that_was_complete_when_the_process_was_killed_is_not_done_again() {
+    let stage = Stage::set();
+    let slow = "case $1 in --version) exec pg_restore --version ;; esac; pg_restore \"$@\" && exec sleep 600";
+    let programs = stage.programs("exec pg_dump \"$@\"", slow);
+    let mut child = stage.command(&["run", "--pg-bin", &programs]).spawn().unwrap();
+    let restored = "SELECT to_regclass('visits') IS NOT NULL";
+    harness::eventually("the restore is complete", || stage.target.sql(restored) == "t");
+    send(&child, "-KILL");
+    child.wait().unwrap();
+    let moved = stage.run(&["run"]);
+    assert_eq!((moved.code, moved.differences().len()), (Some(0), 0), "{moved:?}");
+    assert!(moved.log.contains(r#"{"event":"done in an earlier run","step":"restore"}"#), "{moved:?}");
+}
+
+#[test]
 fn a_killed_move_is_undone_by_a_rollback() {
     let stage = Stage::set();
     // A setting of the database's own comes back as it was.

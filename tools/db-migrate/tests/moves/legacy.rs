@@ -76,6 +76,9 @@ services:
         surface: Surface::Older,
         service_edge_url: "http://127.0.0.1:9".to_owned(),
         redis: None,
+        broker: None,
+        topology: Default::default(),
+        dislikes_live: library::people::DISLIKES_LIVE,
     };
     let books = library::router(books, Arc::new(clock.clone()), &work).await.unwrap();
     let book = get(&books, "/books/7", &me("library")).await;
