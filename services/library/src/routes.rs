@@ -95,7 +95,9 @@ type Methods = fn() -> MethodRouter<App>;
 
 /// Every route of the older surface: path, `Allow`, handlers.
 const OLDER: [(&str, &str, Methods); 6] = [
-    ("/books", "POST, HEAD, GET", || get(older::list).post(older::create)),
+    ("/books", "POST, HEAD, GET", || {
+        get(older::list).post(older::create).layer(DefaultBodyLimit::max(body::MAX_BOOK_BYTES))
+    }),
     ("/books/search", "HEAD, GET", || get(older::search)),
     ("/books/search/completion", "HEAD, GET", || get(older::complete)),
     ("/books/{id}", "HEAD, GET", || get(older::one)),
@@ -105,8 +107,10 @@ const OLDER: [(&str, &str, Methods); 6] = [
 
 /// Every route of the later surface.
 fn later() -> OpenApiRouter<App> {
-    OpenApiRouter::default()
+    let books = OpenApiRouter::default()
         .routes(routes!(later::list, later::create, later::change))
+        .layer(DefaultBodyLimit::max(body::MAX_BOOK_BYTES));
+    books
         .routes(routes!(later::search))
         .routes(routes!(later::search_tags))
         .routes(routes!(later::tag))

@@ -54,6 +54,9 @@ fn later_book(body: &Map<String, Value>) -> Result<NewBook, Error> {
     })
 }
 
+/// The longest body with one book: 200 tags of 200 characters, of four bytes at most each, and the rest.
+pub(super) const MAX_BOOK_BYTES: usize = 256 * 1024;
+
 /// The most books of one batch. With thirty tags each they take some 3,000 statements, a few seconds of a busy database,
 /// and a request may take ten.
 pub(super) const MAX_BATCH: usize = 50;

@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use identity::Role;
 use kit::body::Body;
-use kit::openapi::{Unauthenticated, Unavailable};
+use kit::openapi::{TooLarge, Unauthenticated, Unavailable};
 use kit::{Person, answer};
 
 use super::parameters::{Id, Kinds, Listing, NewBook, Part, Search};
@@ -72,7 +72,7 @@ pub(super) async fn list(
         (status = 201, description = "Added."),
         InvalidBook, LowRole,
         (status = 409, description = "A book has this id already.", body = Refusal, content_type = JSON),
-        Unauthenticated, Broken, Unavailable,
+        Unauthenticated, TooLarge, Broken, Unavailable,
     ),
 )]
 pub(super) async fn create(
@@ -92,7 +92,7 @@ pub(super) async fn create(
     request_body = NewBook,
     responses(
         (status = 200, description = "Changed."),
-        InvalidBook, LowRole, NoBook, Unauthenticated, Broken, Unavailable,
+        InvalidBook, LowRole, NoBook, Unauthenticated, TooLarge, Broken, Unavailable,
     ),
 )]
 pub(super) async fn change(

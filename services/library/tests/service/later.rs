@@ -59,6 +59,15 @@ async fn bots_add_release_check_and_renew(app: TestApp) {
     assert_eq!(app.get("/books/currently-renewing").await, Answer::json(200, "[]"));
     assert_eq!(app.get("/books/1000/currently-renewing").await, Answer::no_book());
 
+    // The largest book that the document allows is added, and not a body that no book needs.
+    let of_length = |length: usize| {
+        let tags: Vec<_> = (0..200).map(|n| ("misc", format!("{n:03}{}", "é".repeat(length - 3)))).collect();
+        serde_json::json!({"id": 2000, "title": "Long", "kind": "manga", "tags": tags}).to_string()
+    };
+    assert_eq!(bot("POST /books", &of_length(200)).await.status, 201);
+    assert_eq!(bot("PATCH /books", &of_length(200)).await.status, 200);
+    assert_eq!(bot("POST /books", &of_length(2_000)).await.status, 413);
+
     // The later order counts, so one of two books that replace each other is shown.
     let shown = async || app.get("/books?per-page=3&sort-by=id-asc").await.ids();
     let replaced = async || app.get("/books?legacy-only=true").await.ids();
