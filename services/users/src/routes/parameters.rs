@@ -27,7 +27,7 @@ pub(super) struct TasteList {
     /// Only dislikes, or only likes.
     #[param(rename = "is-dislike")]
     is_dislike: Option<bool>,
-    /// Only those about these books.
+    /// Only those about these books. The default of `per-page` is 100 then.
     #[param(rename = "book-ids[]", style = Form, explode, max_items = 100)]
     book_ids: Option<Vec<i32>>,
     /// The order.

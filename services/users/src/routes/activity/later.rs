@@ -50,7 +50,8 @@ async fn list_tastes(app: &App, person: &Member, query: &Query) -> Result<Respon
     let kind = query.kind(true)?;
     let is_dislike = query.flag("is-dislike")?;
     let books = query.books("book-ids")?;
-    let page = query.page()?;
+    // A client that names books wants to know about each of them.
+    let page = if books.is_some() { query.page_of_all()? } else { query.page()? };
     let sort = query.sort(TASTE_SORTS)?;
     let of_tags = query.books_of_tags()?;
     let wanted = Wanted { kind, is_dislike, books, tags: None };
@@ -200,9 +201,10 @@ pub(super) async fn histories(
         let sort = query.sort(HISTORY_SORTS)?;
         let found = app.activity.histories(owner, sort, page).await?;
         let ids = found.iter().map(|history| history.book).collect();
-        let mut books = app.catalogue.by_ids(ids).await?;
+        let books = app.catalogue.by_ids(ids).await?;
         let with_book = |history: History| {
-            let book = books.remove(&history.book).map(Into::into);
+            // A book can have two histories: one of before the legacy backend has another id.
+            let book = books.get(&history.book).cloned().map(Into::into);
             LaterHistory::with(history, book)
         };
         Ok::<_, Error>(Json(found.into_iter().map(with_book).collect::<Vec<_>>()))

@@ -103,10 +103,11 @@ pub(super) async fn histories(
     let page = query.page()?;
     let sort = query.sort(HISTORY_SORTS)?;
     let found = app.activity.histories(owner, sort, page).await?;
-    let mut books = app.catalogue.by_ids(found.iter().map(|history| history.book).collect()).await?;
+    let books = app.catalogue.by_ids(found.iter().map(|history| history.book).collect()).await?;
     let with_book = |history: History| {
         let History { book: book_id, page: _, created_at, updated_at } = history;
-        let book = books.remove(&book_id)?.into();
+        // A book can have two histories: one of before the legacy backend has another id.
+        let book = books.get(&book_id)?.clone().into();
         Some(OlderHistory::Book { book_id, created_at, updated_at, book })
     };
     let shown: Vec<OlderHistory> = found.into_iter().filter_map(with_book).collect();

@@ -88,10 +88,19 @@ impl Query {
     }
 
     pub(super) fn page(&self) -> Result<Page, Error> {
+        self.page_with(25)
+    }
+
+    /// As [`Self::page`], for a list of what the query itself names: without `per-page` it is there as a whole.
+    pub(super) fn page_of_all(&self) -> Result<Page, Error> {
+        self.page_with(MAX_PER_PAGE)
+    }
+
+    fn page_with(&self, default: u64) -> Result<Page, Error> {
         // Both are read before either is compared, as the legacy backend does it.
         let (per_page, page) = (self.number("per-page")?, self.number("page")?);
         let per_page = at_most(MAX_PER_PAGE, at_least_one(per_page, "per-page")?, "per-page")?;
-        Ok(Page { per_page: or(per_page, 25), page: or(at_least_one(page, "page")?, 1) })
+        Ok(Page { per_page: or(per_page, default), page: or(at_least_one(page, "page")?, 1) })
     }
 
     /// Returns which books of each liked tag a list has.
