@@ -9,6 +9,7 @@ pub mod histories;
 pub mod news;
 pub mod notifications;
 pub mod part;
+pub(crate) mod present;
 pub mod push;
 pub mod renewal;
 mod row;

@@ -16,13 +16,14 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, Query};
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait as _, QueryFilter as _,
-    QuerySelect as _, TransactionTrait as _,
+    QueryOrder as _, QuerySelect as _, TransactionTrait as _,
 };
 use uuid::Uuid;
 
 use super::Accounts;
 use super::entity::{Column, Entity};
 use crate::activity::news::Acting;
+use crate::activity::present;
 use crate::error::Error;
 
 /// People of one statement. Each takes some rows of other tables along, and a statement locks all of them.
@@ -79,6 +80,7 @@ impl Accounts {
         if prepared.is_none() {
             return Ok(Removal::NotPrepared);
         }
+        self.give_by_rule(tenant).await?;
         while self.remove_some(tenant, by).await? > 0 {}
         // A message names a device of a person, and a change of tastes names people.
         let kinds = [Exchange::Notifications.kind(), Exchange::Events.kind()];
@@ -88,6 +90,39 @@ impl Accounts {
             async || forget_tenant(&self.database, rows, &tenant, MESSAGES).await.map_err(Error::Store);
         while !some().await?.is_empty() {}
         Ok(Removal::Done)
+    }
+
+    /// Gives `tenant` to the people without one whom the rule puts there, so that they are removed, too. They would get
+    /// it when they are read for the first time.
+    async fn give_by_rule(&self, tenant: VerifiedTenant) -> Result<(), Error> {
+        let tenant = tenant.id();
+        let Some(rule) = self.rule.as_ref().filter(|rule| rule.tenants().any(|known| known == tenant)) else {
+            return Ok(());
+        };
+        let mut last = Uuid::nil();
+        loop {
+            let some: Vec<(Uuid, String)> = Entity::find()
+                .select_only()
+                .columns([Column::Id, Column::Email])
+                .filter(Column::TenantId.is_null())
+                .filter(Column::Id.gt(last))
+                .order_by_asc(Column::Id)
+                .limit(BATCH)
+                .into_tuple()
+                .all(&self.database)
+                .await
+                .map_err(Error::Store)?;
+            let Some((end, _)) = some.last() else { return Ok(()) };
+            last = *end;
+            let theirs = some.iter().filter(|(_, email)| rule.tenant_of(email) == Some(tenant));
+            Entity::update_many()
+                .col_expr(Column::TenantId, tenant.0.into())
+                .filter(Column::Id.is_in(theirs.map(|(id, _)| *id)))
+                .filter(Column::TenantId.is_null())
+                .exec(&self.database)
+                .await
+                .map_err(Error::Store)?;
+        }
     }
 
     /// Removes at most [`BATCH`] people of `tenant` with everything that belongs to them, and returns their number.
@@ -106,10 +141,13 @@ impl Accounts {
             return Ok(0);
         }
         let change = self.database.begin().await.map_err(Error::Store)?;
-        remove_activity(&change, &some).await.map_err(Error::Store)?;
-        let people = Entity::delete_many().filter(Column::Id.is_in(some.iter().copied()));
+        // A transaction that writes for them ends first, or begins later and finds them gone.
+        let held = present::hold_to_remove(&change, &some).await.map_err(Error::Store)?;
+        remove_activity(&change, &held).await.map_err(Error::Store)?;
+        let people = Entity::delete_many().filter(Column::Id.is_in(held.iter().copied()));
         people.filter(Column::TenantId.eq(id)).exec(&change).await.map_err(Error::Store)?;
-        self.finish(change, Some(("users.removal.carried_out", Some(some.len()))), (by, tenant)).await?;
+        let done = (!held.is_empty()).then_some(("users.removal.carried_out", Some(held.len())));
+        self.finish(change, done, (by, tenant)).await?;
         Ok(some.len())
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Activity, row_id};
+use super::{Activity, present, row_id};
 use crate::account::Owner;
 use crate::error::Error;
 
@@ -63,15 +63,16 @@ impl Activity {
     /// gets a row of their own, unless the token, which is a secret, shows that it is the same device.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::NotFound`] when the person was deleted meanwhile; [`Error::Store`].
     pub async fn keep_token(&self, owner: Owner, device: Option<Uuid>, token: &str) -> Result<(), Error> {
         let device = device.unwrap_or_else(|| row_id::of_device(token, owner.id()));
         let stored = self.store_token(owner, device, token).await.map_err(Error::Store)?;
-        self.remove_surplus(owner, stored).await
+        self.remove_surplus(owner, stored.ok_or(Error::NotFound)?).await
     }
 
-    /// Stores a token and removes its other rows. Returns the id under which the device is stored.
-    async fn store_token(&self, owner: Owner, device: Uuid, token: &str) -> Result<Uuid, DbErr> {
+    /// Stores a token and removes its other rows. Returns the id under which the device is stored, or `None` when the
+    /// person is gone.
+    async fn store_token(&self, owner: Owner, device: Uuid, token: &str) -> Result<Option<Uuid>, DbErr> {
         let transaction = self.database.begin().await?;
         let backend = transaction.get_database_backend();
         if backend == DbBackend::Postgres {
@@ -80,10 +81,15 @@ impl Activity {
             let lock = Statement::from_sql_and_values(backend, ONE_AT_A_TIME, [token.into()]);
             transaction.execute_raw(lock).await?;
         }
+        present::hold(&transaction, &[owner.id()]).await?;
         let mut stored = device;
-        if transaction.execute(&add(owner, device, token, self.now())).await?.rows_affected() == 0 {
+        let mut is_stored = store(&transaction, owner, stored, token, self.now()).await?;
+        if !is_stored {
             stored = Uuid::now_v7();
-            transaction.execute(&add(owner, stored, token, self.now())).await?;
+            is_stored = store(&transaction, owner, stored, token, self.now()).await?;
+        }
+        if !is_stored {
+            return Ok(None);
         }
         let others = Query::select()
             .column("udid")
@@ -97,7 +103,7 @@ impl Activity {
             Query::delete().from_table("fcm_token").and_where(Expr::col("udid").in_subquery(others)).take();
         transaction.execute(&remove).await?;
         transaction.commit().await?;
-        Ok(stored)
+        Ok(Some(stored))
     }
 
     /// Removes the least recently used devices of a person who has too many, but not `device`.
@@ -138,8 +144,20 @@ impl Activity {
     }
 }
 
-/// Returns the statement that stores a device, or changes nothing where it belongs to a person of another tenant.
-fn add(owner: Owner, device: Uuid, token: &str, now: OffsetDateTime) -> InsertStatement {
+/// Stores a device, and returns whether it did: not where it belongs to a person of another tenant, or the owner is
+/// gone.
+async fn store(
+    transaction: &DatabaseTransaction,
+    owner: Owner,
+    device: Uuid,
+    token: &str,
+    now: OffsetDateTime,
+) -> Result<bool, DbErr> {
+    let added = transaction.execute(&add(owner, device, token, now)?).await?;
+    Ok(added.rows_affected() > 0)
+}
+
+fn add(owner: Owner, device: Uuid, token: &str, now: OffsetDateTime) -> Result<InsertStatement, DbErr> {
     let own = Query::select()
         .column("tenant_id")
         .from_as("users", "own")
@@ -161,10 +179,14 @@ fn add(owner: Owner, device: Uuid, token: &str, now: OffsetDateTime) -> InsertSt
         Condition::any().add(Expr::col(("fcm_token", "fcm_token")).eq(token)).add(Expr::not_exists(stranger));
     let mut change = OnConflict::column("udid");
     change.update_columns(["user_id", "fcm_token", "updated_at"]).action_cond_where(may_change);
-    Query::insert()
+    let values = Query::select()
+        .exprs([Expr::val(device), Expr::val(owner.id()), Expr::val(token), Expr::val(now)])
+        .and_where(present::exists(owner.id()))
+        .take();
+    let mut insert = Query::insert()
         .into_table("fcm_token")
         .columns(["udid", "user_id", "fcm_token", "updated_at"])
-        .values_panic([Expr::val(device), Expr::val(owner.id()), Expr::val(token), Expr::val(now)])
-        .on_conflict(change)
-        .take()
+        .take();
+    insert.select_from(values).map_err(|error| DbErr::Custom(error.to_string()))?;
+    Ok(insert.on_conflict(change).take())
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::part::{self, Page, Sort};
 use super::tag::Tag;
-use super::{Activity, devices, row, row_id};
+use super::{Activity, devices, present, row, row_id};
 use crate::account::Owner;
 use crate::error::Error;
 
@@ -75,7 +75,7 @@ impl Activity {
         let tags: Vec<Tag> = tags.iter().filter(|tag| tag.is_storable()).cloned().collect();
         let mut last = None;
         while !tags.is_empty() {
-            let people = self.who_like(&tags, last).await.map_err(Error::Store)?;
+            let people = self.who_like(book, &tags, last).await.map_err(Error::Store)?;
             let Some(end) = people.last() else { break };
             last = Some(*end);
             self.tell(&people, book, &tags).await.map_err(Error::Store)?;
@@ -83,8 +83,15 @@ impl Activity {
         Ok(())
     }
 
-    /// Returns the next people, after `last`, who like one of `tags`.
-    async fn who_like(&self, tags: &[Tag], last: Option<Uuid>) -> Result<Vec<Uuid>, DbErr> {
+    /// Returns the next people, after `last`, who like one of `tags` and were not told of `book`. So a repetition does
+    /// not begin anew with those whom the last one told, and ends at some time however many they are.
+    async fn who_like(&self, book: i32, tags: &[Tag], last: Option<Uuid>) -> Result<Vec<Uuid>, DbErr> {
+        let told = Query::select()
+            .column("id")
+            .from("notifications_book")
+            .and_where(Expr::col(("notifications_book", "user_id")).equals(("likes_book_tag", "user_id")))
+            .and_where(Expr::col(("notifications_book", "book_id")).eq(book))
+            .take();
         let some = tags.iter().fold(Condition::any(), |any, tag| {
             any.add(
                 Condition::all()
@@ -98,6 +105,7 @@ impl Activity {
             .from("likes_book_tag")
             .and_where(Expr::col("is_dislike").eq(false))
             .cond_where(some)
+            .and_where(Expr::not_exists(told))
             .order_by("user_id", Order::Asc)
             .limit(PEOPLE_AT_ONCE)
             .take();
@@ -110,10 +118,11 @@ impl Activity {
     async fn tell(&self, people: &[Uuid], book: i32, tags: &[Tag]) -> Result<(), DbErr> {
         let now = self.now();
         let transaction = self.database.begin().await?;
+        let people = present::hold(&transaction, people).await?;
         let mut told = Vec::with_capacity(people.len());
         for user in people {
-            if add(&transaction, *user, book, tags, now).await? {
-                told.push(*user);
+            if add(&transaction, user, book, tags, now).await? {
+                told.push(user);
             }
         }
         if let Some(news) = &self.news {
@@ -149,7 +158,7 @@ pub(super) async fn tags(
     Ok(all)
 }
 
-/// Writes a notification, unless the person has it already, and returns whether it did.
+/// Writes a notification, unless the person has it already or is gone, and returns whether it did.
 pub(super) async fn add(
     transaction: &DatabaseTransaction,
     user: Uuid,

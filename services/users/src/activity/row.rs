@@ -4,9 +4,10 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, InsertStatement, OnConflict, Quer
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use super::row_id;
+use super::{present, row_id};
 
-/// Adds a row of `user` about `book` with the values `rest`, unless the person has one, and returns its id if it did.
+/// Adds a row of `user` about `book` with the values `rest`, unless the person has one or is gone, and returns its id
+/// if it did.
 ///
 /// The id alone does not tell: rows from before the legacy backend have random ids. So an older row is found by its
 /// content, and the id keeps two requests at the same time apart.
@@ -38,6 +39,7 @@ fn statement<const N: usize>(
         .expr(Expr::val(book))
         .expr(Expr::val(user))
         .and_where(Expr::not_exists(known))
+        .and_where(present::exists(user))
         .take();
     let mut columns = vec!["id", "book_id", "user_id"];
     for (column, value) in rest {

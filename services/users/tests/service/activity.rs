@@ -1,5 +1,6 @@
 //! Likes, tastes, histories, notifications and push tokens.
 
+mod again;
 mod announced;
 mod at_once;
 mod devices;

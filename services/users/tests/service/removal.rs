@@ -47,6 +47,30 @@ async fn a_tenants_people_are_removed_on_both() {
     a_tenants_people_are_removed(TestApp::on(Some(postgres.url())).await).await;
 }
 
+/// The rule gives people of the legacy backend their tenant when they are read for the first time.
+async fn people_whom_the_rule_puts_there_are_removed(database_url: Option<String>) {
+    let rule = format!("example.com={TENANT}, other.test={OTHER}").parse().unwrap();
+    let app = TestApp::with(database_url, |settings| Settings { tenant_rule: Some(rule), ..settings }).await;
+    let (gone, stays) = ("00000000-0000-7000-8000-0000000000d1", "00000000-0000-7000-8000-0000000000d2");
+    app.legacy_adds(gone, "Gone", "gone@example.com").await;
+    app.legacy_adds(stays, "Stays", "stays@other.test").await;
+    let tenants = app.edge.service("tenants", "users");
+    for line in ["PUT /_/users/tenants/TENANT/removal", "DELETE /_/users/tenants/TENANT"] {
+        assert_eq!(app.call(&line.replace("TENANT", TENANT), &tenants, "").await.status, 204);
+    }
+    let auth = app.edge.service("auth", "users");
+    for (id, status) in [(gone, 404), (stays, 200)] {
+        assert_eq!(app.call(&format!("GET /_/users/{id}"), &auth, "").await.status, status, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn people_whom_the_rule_puts_there_are_removed_on_both() {
+    people_whom_the_rule_puts_there_are_removed(None).await;
+    let postgres = PrivatePostgres::start();
+    people_whom_the_rule_puts_there_are_removed(Some(postgres.url())).await;
+}
+
 /// The tables with rows of people, and what people are told.
 const TABLES: [&str; 8] = [
     "likes_book",

@@ -9,10 +9,15 @@ use crate::app::{DEMO, TestApp};
 const LINE: &str = "POST /users/@me/tastes";
 
 /// Whether a statement of another connection waits for a row that is not committed yet.
-async fn waits_for_a_row(database: &DatabaseConnection) -> bool {
+pub(super) async fn waits_for_a_row(database: &DatabaseConnection) -> bool {
+    waiting(database).await == 1
+}
+
+/// How many statements of other connections wait.
+pub(super) async fn waiting(database: &DatabaseConnection) -> i64 {
     let text = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
     let row = database.query_one_raw(Statement::from_string(database.get_database_backend(), text)).await;
-    row.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap() == 1
+    row.unwrap().unwrap().try_get_by_index(0).unwrap()
 }
 
 #[tokio::test]

@@ -7,7 +7,12 @@ use crate::app::{DEMO, TestApp};
 use crate::older::uuid;
 
 /// Adds a row of the person with the id that its number makes.
-async fn restored(app: &TestApp, sqlite: bool, (number, table, book): (u8, &str, i32), rest: &str) {
+pub(super) async fn restored(
+    app: &TestApp,
+    sqlite: bool,
+    (number, table, book): (u8, &str, i32),
+    rest: &str,
+) {
     let id = uuid(sqlite, &format!("11111111-1111-4111-8111-1111111111{number:02}"));
     let (user, at) = (uuid(sqlite, DEMO), "'2022-01-31 17:12:00+00:00'");
     let (columns, values) = match table {
@@ -23,13 +28,13 @@ async fn restored(app: &TestApp, sqlite: bool, (number, table, book): (u8, &str,
 }
 
 /// What a list of the person has about a book.
-async fn about(app: &TestApp, list: &str, book: i32) -> Vec<Value> {
+pub(super) async fn about(app: &TestApp, list: &str, book: i32) -> Vec<Value> {
     let answer = app.call(&format!("GET /users/@me/{list}?per-page=100"), &app.as_demo(), "").await;
     let all: Vec<Value> = serde_json::from_str(&answer.body).unwrap();
     all.into_iter().filter(|one| one["book_id"] == book).collect()
 }
 
-async fn post(app: &TestApp, line: &str, caller: &str, body: Value) {
+pub(super) async fn post(app: &TestApp, line: &str, caller: &str, body: Value) {
     let answer = app.call(line, caller, &body.to_string()).await;
     assert_eq!(answer.status, 201, "{line} {body} {answer:?}");
 }
