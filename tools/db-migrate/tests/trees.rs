@@ -130,6 +130,7 @@ fn a_copy_is_equal_and_each_damage_of_it_is_found() {
     File::options().write(true).open(page(7, 1)).unwrap().set_modified(later).unwrap();
     damage(&page(10, 1), |path| fs::set_permissions(path, Permissions::from_mode(0o4644)).unwrap());
     fs::set_permissions(trees.target().join("image/empty"), Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(trees.target(), Permissions::from_mode(0o700)).unwrap();
     damage(&trees.target().join("image/library/cover"), |path| {
         fs::remove_file(path).unwrap();
         symlink("8/1.png", path).unwrap();
@@ -142,6 +143,7 @@ fn a_copy_is_equal_and_each_damage_of_it_is_found() {
         "content image/library/2/1.png",
         "kind image/library/8/image_list.txt",
         "modified image/library/7/1.png",
+        "permissions .",
         "permissions image/empty",
         "permissions image/library/10/1.png",
         "permissions image/library/3/1.png",
