@@ -10,13 +10,16 @@
 //! | waiting for a table that another program uses | five seconds |
 //! | waiting for another process that migrates this database | ten minutes |
 //!
-//! All steps are one transaction: either all are applied and recorded, or none.
+//! All steps are one transaction: either all are applied and recorded, or none. A deadlock with a query of another service undoes it,
+//! and it is tried again.
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, TransactionTrait as _};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, RuntimeErr, TransactionTrait as _,
+};
 use sea_orm_migration::MigratorTrait;
 
 use crate::answer::Chain;
@@ -50,7 +53,30 @@ pub async fn up<S: MigratorTrait>(database: &DatabaseConnection) -> Result<(), S
     applied.map_err(StoreError::Migration)
 }
 
+/// How often the steps are tried when each time a query of another service on the same database and a step wait for each other.
+/// The other service's query ends soon, and PostgreSQL has undone all of the try.
+const TRIES: usize = 5;
+
 async fn up_within_limits<S: MigratorTrait>(database: &DatabaseConnection) -> Result<(), DbErr> {
+    for _ in 1..TRIES {
+        match in_one_transaction::<S>(database).await {
+            Err(error) if is_deadlock(&error) => {}
+            done => return done,
+        }
+    }
+    in_one_transaction::<S>(database).await
+}
+
+/// Whether PostgreSQL has ended the transaction because it and another one waited for each other (`deadlock_detected`).
+fn is_deadlock(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "40P01")
+}
+
+async fn in_one_transaction<S: MigratorTrait>(database: &DatabaseConnection) -> Result<(), DbErr> {
     let transaction = database.begin().await?;
     for limit in [STATEMENT, ONE_AT_A_TIME, TABLE] {
         transaction.execute_unprepared(limit).await?;

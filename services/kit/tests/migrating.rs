@@ -98,3 +98,44 @@ async fn a_migration_has_its_own_limits_and_a_request_keeps_the_short_one() {
         assert_eq!(text(database, "SHOW lock_timeout").await, "0");
     }
 }
+
+/// A step that another service's query gets in the way of, as often as the sequence says. Sequences are not rolled back.
+struct Crossed;
+
+impl MigratorTrait for Crossed {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Waiting)]
+    }
+}
+
+struct Waiting;
+
+impl MigrationName for Waiting {
+    fn name(&self) -> &'static str {
+        "0001_waiting"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Waiting {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let step = "CREATE TABLE waited (value text); DO $$ BEGIN IF nextval('deadlocks') <= 4 THEN \
+                    RAISE 'deadlock detected' USING ERRCODE = 'deadlock_detected'; END IF; END $$";
+        manager.get_connection().execute_unprepared(step).await.map(drop)
+    }
+}
+
+#[tokio::test]
+async fn a_deadlock_with_another_service_is_tried_again_and_not_for_ever() {
+    let (home, postgres) = (TestHome::new(), PrivatePostgres::start());
+    let file = home.home().database("limits");
+    let database = kit::store::open(Some(&postgres.url()), &file).await.unwrap();
+    postgres.sql("CREATE SEQUENCE deadlocks");
+    kit::migrating::up::<Crossed>(&database).await.unwrap();
+    assert_eq!(text(&database, "SELECT count(*)::text FROM waited").await, "0");
+
+    postgres.sql("DROP TABLE waited, seaql_migrations; DROP SEQUENCE deadlocks; CREATE SEQUENCE deadlocks MINVALUE -100 START -100");
+    let error = kit::migrating::up::<Crossed>(&database).await.unwrap_err();
+    assert!(format!("{error:?}").contains("deadlock detected"), "{error:?}");
+    assert_eq!(postgres.sql("SELECT last_value FROM deadlocks"), "-96", "five tries");
+}

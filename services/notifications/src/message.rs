@@ -19,6 +19,12 @@ const MAX_SUBJECT_CHARS: usize = 200;
 /// The most bytes of a letter's text. A login code and a summary of a week need less than a tenth.
 const MAX_TEXT_BYTES: usize = 32 * 1024;
 
+/// The kind of rows of the outbox that are push messages.
+pub const PUSH: &str = "push";
+
+/// The kind of rows that are letters.
+pub const MAIL: &str = "mail";
+
 /// A message. Exactly one of `push` and `mail`. `Debug` shows none of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

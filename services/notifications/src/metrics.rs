@@ -11,7 +11,7 @@ use prometheus::{IntGaugeVec, Opts};
 use sea_orm::{DatabaseConnection, DbErr};
 
 use crate::jobs;
-use crate::queue::{MAIL, PUSH};
+use crate::message::{MAIL, PUSH};
 use crate::sending::SERVICE;
 use crate::work::Tally;
 

@@ -12,17 +12,8 @@ use sea_orm::{ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, Tra
 
 use crate::error::Error;
 use crate::key;
-use crate::message::{Content, Message};
+use crate::message::{Content, MAIL, Message, PUSH};
 use crate::removal;
-
-/// The kind of rows that are push messages.
-pub const PUSH: &str = "push";
-
-/// The kind of rows that are letters.
-pub const MAIL: &str = "mail";
-
-/// The kinds of messages.
-pub const KINDS: &[&str] = &[PUSH, MAIL];
 
 /// Queues messages. Clones share the outbox.
 #[derive(Clone, Debug)]

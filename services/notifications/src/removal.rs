@@ -12,7 +12,7 @@ use kit::removal::Removals;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait as _};
 
-use crate::queue::{MAIL, PUSH};
+use crate::message::{MAIL, PUSH};
 use crate::sending::SERVICE;
 
 /// The table of removals.

@@ -32,9 +32,8 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::key;
-use crate::message::{Content, Mail, Message, Push};
+use crate::message::{Content, MAIL, Mail, Message, PUSH, Push};
 use crate::push::{Fcm, Pushed};
-use crate::queue::{MAIL, PUSH};
 
 /// The name of this service, in the events that it announces and for the bus.
 pub const SERVICE: &str = "notifications";

@@ -2,6 +2,7 @@
 //! its tags in groups whose answer has room for them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use kit::grpc;
 use kit::peer::{CallFailed, Channel, MAX_ANSWER_BYTES, Peer, answered};
@@ -12,6 +13,7 @@ use proto::catalogue::v1::{
 };
 use serde::Serialize;
 use time::OffsetDateTime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::activity::tag::Tag;
 use crate::error::Error;
@@ -22,8 +24,11 @@ const TAGS_AT_ONCE: usize = 100;
 /// The most books in one answer about tags: each can have 40 KiB then, which is more than one with 200 tags has.
 const BOOKS_AT_ONCE: u64 = 200;
 
+/// How many lists with more than one answer about tags are made at the same time. Such a list can have ten thousand books.
+const LONG_LISTS: usize = 4;
+
 /// A book with the fields of both surfaces.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Book {
     /// Its id.
     pub id: i32,
@@ -69,13 +74,26 @@ pub struct BooksOfTags {
 
 /// The library, with the questions of this service.
 #[derive(Clone, Debug)]
-pub struct Catalogue(CatalogueClient<Channel>);
+pub struct Catalogue {
+    client: CatalogueClient<Channel>,
+    long_lists: Arc<Semaphore>,
+}
+
+/// The books of some tags.
+#[derive(Debug, Default)]
+pub struct OfTags {
+    /// The books of each tag. Those without books are left out, and a book with several of them is there once in memory.
+    pub books: HashMap<Tag, Vec<Arc<Book>>>,
+    /// The turn of a long list, which the next one gets when this is dropped.
+    _turn: Option<OwnedSemaphorePermit>,
+}
 
 impl Catalogue {
     /// Asks the library as `peer`.
     #[must_use]
     pub fn new(peer: &Peer) -> Self {
-        Self(CatalogueClient::new(peer.channel()).max_decoding_message_size(MAX_ANSWER_BYTES))
+        let client = CatalogueClient::new(peer.channel()).max_decoding_message_size(MAX_ANSWER_BYTES);
+        Self { client, long_lists: Arc::new(Semaphore::new(LONG_LISTS)) }
     }
 
     /// Returns whether there is such a book.
@@ -83,7 +101,7 @@ impl Catalogue {
     /// # Errors
     /// [`Error::Library`].
     pub async fn has_book(&self, id: i32) -> Result<bool, Error> {
-        let asked = answered(self.0.clone().has_book(HasBookRequest { book_id: id })).await;
+        let asked = answered(self.client.clone().has_book(HasBookRequest { book_id: id })).await;
         asked.map(|answer| answer.has).map_err(Error::Library)
     }
 
@@ -92,7 +110,7 @@ impl Catalogue {
     /// # Errors
     /// [`Error::Library`].
     pub async fn has_tag(&self, tag: &Tag) -> Result<bool, Error> {
-        let asked = answered(self.0.clone().has_tag(HasTagRequest { tag: Some(tag.into()) })).await;
+        let asked = answered(self.client.clone().has_tag(HasTagRequest { tag: Some(tag.into()) })).await;
         asked.map(|answer| answer.has).map_err(Error::Library)
     }
 
@@ -100,7 +118,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`Error::Library`].
-    pub async fn by_ids(&self, mut ids: Vec<i32>) -> Result<HashMap<i32, Book>, Error> {
+    pub async fn by_ids(&self, mut ids: Vec<i32>) -> Result<HashMap<i32, Arc<Book>>, Error> {
         // The library refuses an id that is there twice, and ids below 1 are those of no book.
         ids.retain(|id| *id > 0);
         ids.sort_unstable();
@@ -108,37 +126,43 @@ impl Catalogue {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let found = answered(self.0.clone().list_books(ListBooksRequest { ids })).await;
+        let found = answered(self.client.clone().list_books(ListBooksRequest { ids })).await;
         let books = found.and_then(|answer| whole(answer.books)).map_err(Error::Library)?;
-        Ok(books.into_iter().map(|book| (book.id, book)).collect())
+        Ok(books.into_iter().map(|book| (book.id, Arc::new(book))).collect())
     }
 
-    /// Returns books of each of `tags`. Tags without books are left out.
+    /// Returns books of each of `tags`. Of the lists that take more than one question, a few are made at a time: a list waits for
+    /// its turn until its request ends.
     ///
     /// # Errors
     /// [`Error::Library`].
-    pub async fn by_tags(
-        &self,
-        tags: &[&Tag],
-        wanted: BooksOfTags,
-    ) -> Result<HashMap<Tag, Vec<Book>>, Error> {
+    pub async fn by_tags(&self, tags: &[&Tag], wanted: BooksOfTags) -> Result<OfTags, Error> {
         let BooksOfTags { per_page, page, order } = wanted;
         let at_once = usize::try_from(BOOKS_AT_ONCE / per_page.max(1)).unwrap_or(TAGS_AT_ONCE);
         // A part behind the largest number is empty, and so is that one.
         let page = u32::try_from(page).unwrap_or(u32::MAX);
         let per_page = u32::try_from(per_page).unwrap_or(u32::MAX);
-        let mut all = HashMap::new();
-        for some in tags.chunks(at_once.clamp(1, TAGS_AT_ONCE)) {
+        let at_once = at_once.clamp(1, TAGS_AT_ONCE);
+        let turn = if tags.len() > at_once {
+            // It fails only for a semaphore that was closed, and this one never is.
+            Arc::clone(&self.long_lists).acquire_owned().await.ok()
+        } else {
+            None
+        };
+        let (mut all, mut known) = (HashMap::new(), HashMap::new());
+        for some in tags.chunks(at_once) {
             let tags = some.iter().map(|tag| TagMessage::from(*tag)).collect();
             let question = ListBooksByTagsRequest { tags, per_page, page, order: order.into() };
             let found =
-                answered(self.0.clone().list_books_by_tags(question)).await.map_err(Error::Library)?;
+                answered(self.client.clone().list_books_by_tags(question)).await.map_err(Error::Library)?;
             for of_tag in found.tags {
                 let TagMessage { kind, name } = of_tag.tag.unwrap_or_default();
-                all.insert(Tag { kind, name }, whole(of_tag.books).map_err(Error::Library)?);
+                let books = whole(of_tag.books).map_err(Error::Library)?.into_iter();
+                let once = |book: Book| Arc::clone(known.entry(book.id).or_insert_with(|| Arc::new(book)));
+                all.insert(Tag { kind, name }, books.map(once).collect());
             }
         }
-        Ok(all)
+        Ok(OfTags { books: all, _turn: turn })
     }
 }
 

@@ -21,6 +21,8 @@ pub mod seed;
 pub mod settings;
 pub mod tenants;
 
+pub use settings::ABOUT;
+
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
@@ -31,7 +33,7 @@ use events::relay::Relay;
 use events::{Bus, Outbox, Source};
 use kit::Metrics;
 use kit::caller::Words;
-use kit::startup::{About, HeaderCase, Service, StartError};
+use kit::startup::{HeaderCase, Service, StartError};
 use kit::work::Work;
 use sea_orm::DatabaseConnection;
 use uuid::Uuid;
@@ -42,15 +44,6 @@ use crate::activity::{Activity, devices};
 use crate::catalogue::Catalogue;
 use crate::routes::App;
 use crate::settings::Settings;
-
-/// Name and purpose of the service, for its `main`.
-pub const ABOUT: About = About {
-    name: "users",
-    purpose: "Accounts: people read and change their own, and services look them up.\n\nCommands: `users tenants` \
-              names the tenants of existing people (`users tenants --help`); `users openapi public|internal` prints the \
-              description of the routes.",
-    variables: settings::VARIABLES,
-};
 
 /// The bodies of this service's refusals.
 pub const WORDS: Words = Words {

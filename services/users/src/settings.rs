@@ -12,8 +12,18 @@ use kit::settings::{
     AMQP_CONSUMERS, AMQP_URL, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, EVENTS_PREFIX, Faults, RUST_LOG, Reader,
     Variable,
 };
+use kit::startup::About;
 
 use crate::tenants::rule::Rule;
+
+/// Name and purpose of the service, for its `main`.
+pub const ABOUT: About = About {
+    name: "users",
+    purpose: "Accounts: people read and change their own, and services look them up.\n\nCommands: `users tenants` \
+              names the tenants of existing people (`users tenants --help`); `users openapi public|internal` prints the \
+              description of the routes.",
+    variables: VARIABLES,
+};
 
 /// The address to listen on.
 pub const USERS_ADDRESS: Variable = Variable {

@@ -25,6 +25,7 @@ use super::entity::{Column, Entity};
 use crate::activity::news::Acting;
 use crate::activity::present;
 use crate::error::Error;
+use crate::settings::ABOUT;
 
 /// People of one statement. Each takes some rows of other tables along, and a statement locks all of them.
 const BATCH: u64 = 500;
@@ -84,7 +85,7 @@ impl Accounts {
         while self.remove_some(tenant, by).await? > 0 {}
         // A message names a device of a person, and a change of tastes names people.
         let kinds = [Exchange::Notifications.kind(), Exchange::Events.kind()];
-        let rows = Rows { kinds: &kinds, source: Some(crate::ABOUT.name) };
+        let rows = Rows { kinds: &kinds, source: Some(ABOUT.name) };
         let tenant = identity::TenantId::from(tenant.id());
         let some =
             async || forget_tenant(&self.database, rows, &tenant, MESSAGES).await.map_err(Error::Store);

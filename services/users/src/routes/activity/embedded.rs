@@ -1,24 +1,31 @@
 //! Books inside of answers about activity.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
-use crate::activity::tag::{Pair, Tag};
+use crate::activity::tag::Tag;
 use crate::activity::tastes::{Subject, Taste};
-use crate::catalogue::{Book, BooksOfTags, Catalogue, NamedTag};
+use crate::catalogue::{Book, BooksOfTags, Catalogue, NamedTag, OfTags};
 use crate::error::Error;
 use crate::routes::view::{as_needed, milliseconds};
 
 /// A book on the older surface: the fields of the library in another order, and times without zero milliseconds.
-#[derive(Clone, Serialize)]
-pub(super) struct OlderBook {
+pub(super) struct OlderBook(Arc<Book>);
+
+/// A book on the later surface, as the library answers it there.
+pub(super) struct LaterBook(Arc<Book>);
+
+#[derive(Serialize)]
+struct Older<'a> {
     id: i32,
-    title: String,
-    tags: Vec<Pair>,
+    title: &'a str,
+    /// Each tag as its kind and its name.
+    tags: Vec<(&'a str, &'a str)>,
     kind: String,
-    language: String,
+    language: &'a str,
     page: i16,
     #[serde(serialize_with = "as_needed")]
     created_at: OffsetDateTime,
@@ -26,13 +33,12 @@ pub(super) struct OlderBook {
     updated_at: OffsetDateTime,
 }
 
-/// A book on the later surface, as the library answers it there.
-#[derive(Clone, Serialize)]
-pub(super) struct LaterBook {
+#[derive(Serialize)]
+struct Later<'a> {
     id: i32,
-    title: String,
-    kind: String,
-    tags: Vec<NamedTag>,
+    title: &'a str,
+    kind: &'a str,
+    tags: &'a [NamedTag],
     legacy: bool,
     published_at: Option<Millis>,
     #[serde(serialize_with = "milliseconds")]
@@ -45,26 +51,56 @@ pub(super) struct LaterBook {
 #[serde(transparent)]
 struct Millis(#[serde(serialize_with = "milliseconds")] OffsetDateTime);
 
-impl From<Book> for OlderBook {
-    fn from(book: Book) -> Self {
-        let Book { id, title, kind, tags, language, page, created_at, updated_at, .. } = book;
-        let tags = tags.into_iter().map(|NamedTag { kind, name }| Pair(kind, name)).collect();
-        Self { id, title, tags, kind: kind.replace('-', "_"), language, page, created_at, updated_at }
+impl From<Arc<Book>> for OlderBook {
+    fn from(book: Arc<Book>) -> Self {
+        Self(book)
     }
 }
 
-impl From<Book> for LaterBook {
-    fn from(book: Book) -> Self {
-        let Book { id, title, kind, tags, legacy, published_at, created_at, updated_at, .. } = book;
-        let published_at = published_at.map(Millis);
-        Self { id, title, kind, tags, legacy, published_at, created_at, updated_at }
+impl From<Arc<Book>> for LaterBook {
+    fn from(book: Arc<Book>) -> Self {
+        Self(book)
     }
 }
 
-/// The books of a list of tastes.
+impl Serialize for OlderBook {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Book { id, title, kind, tags, language, page, created_at, updated_at, .. } = &*self.0;
+        let older = Older {
+            id: *id,
+            title,
+            tags: tags.iter().map(|tag| (tag.kind.as_str(), tag.name.as_str())).collect(),
+            kind: kind.replace('-', "_"),
+            language,
+            page: *page,
+            created_at: *created_at,
+            updated_at: *updated_at,
+        };
+        older.serialize(serializer)
+    }
+}
+
+impl Serialize for LaterBook {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Book { id, title, kind, tags, legacy, published_at, created_at, updated_at, .. } = &*self.0;
+        let later = Later {
+            id: *id,
+            title,
+            kind,
+            tags,
+            legacy: *legacy,
+            published_at: published_at.map(Millis),
+            created_at: *created_at,
+            updated_at: *updated_at,
+        };
+        later.serialize(serializer)
+    }
+}
+
+/// The books of a list of tastes. Keep it until the answer is written: a long list ends with it, and the next one begins.
 pub(super) struct Books {
-    by_id: HashMap<i32, Book>,
-    by_tag: HashMap<Tag, Vec<Book>>,
+    by_id: HashMap<i32, Arc<Book>>,
+    by_tag: OfTags,
 }
 
 impl Books {
@@ -86,18 +122,18 @@ impl Books {
         let by_id = catalogue.by_ids(ids).await?;
         let by_tag = match wanted {
             Some(wanted) => catalogue.by_tags(&tags, wanted).await?,
-            None => HashMap::new(),
+            None => OfTags::default(),
         };
         Ok(Self { by_id, by_tag })
     }
 
     /// Returns the book with this id, if the library has it.
-    pub(super) fn book<T: From<Book>>(&self, id: i32) -> Option<T> {
+    pub(super) fn book<T: From<Arc<Book>>>(&self, id: i32) -> Option<T> {
         self.by_id.get(&id).cloned().map(T::from)
     }
 
     /// Returns the books with this tag.
-    pub(super) fn with<T: From<Book>>(&self, tag: &Tag) -> Vec<T> {
-        self.by_tag.get(tag).into_iter().flatten().cloned().map(T::from).collect()
+    pub(super) fn with<T: From<Arc<Book>>>(&self, tag: &Tag) -> Vec<T> {
+        self.by_tag.books.get(tag).into_iter().flatten().cloned().map(T::from).collect()
     }
 }
