@@ -72,7 +72,6 @@ pub(crate) async fn begin(
         claim: Set(0),
         free_at: Set(millis(now)),
     };
-    // Not the claim: it only grows, so that a worker of an earlier offboarding that wakes up late has none of this one.
     let columns = [
         Column::Kept,
         Column::Participants,
