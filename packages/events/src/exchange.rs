@@ -2,8 +2,8 @@
 
 use crate::envelope::EventType;
 
-/// The routing key of everything at the audit exchange, also of the authorizer's events. It is one for all types, because a direct
-/// exchange drops what no binding names: with a key for each type, a new type would be lost.
+/// The routing key of everything at the audit exchange, also of the authorizer's events. It is one for all types,
+/// because a direct exchange drops what no binding names: with a key for each type, a new type would be lost.
 pub(crate) const AUDITED: &str = "audit";
 
 /// Where events are published.

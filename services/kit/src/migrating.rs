@@ -10,8 +10,8 @@
 //! | waiting for a table that another program uses | five seconds |
 //! | waiting for another process that migrates this database | ten minutes |
 //!
-//! All steps are one transaction: either all are applied and recorded, or none. A deadlock with a query of another service undoes it,
-//! and it is tried again.
+//! All steps are one transaction: either all are applied and recorded, or none. A deadlock with a query of another
+//! service undoes it, and it is tried again.
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::book::Tag;
 
 /// How long dislikes are kept in memory, and as long again in Redis. A person who turns the pages of a list has them read once.
-/// A new dislike is seen at once when the users service announces it ([`crate::tastes`]), and otherwise after ten seconds at most.
+/// A new dislike is seen at once when the users service announces it ([`crate::tastes`]), and otherwise after ten
+/// seconds at most.
 pub const DISLIKES_LIVE: Duration = Duration::from_secs(5);
 
 /// The most people whose dislikes are in memory: a thousand of the longest tags take 200 KB, so 20 MB of the 64 MiB that the
@@ -77,9 +78,9 @@ impl People {
         self.dislikes.invalidate(Scope::One(&key)).await
     }
 
-    /// Returns what `person` dislikes, at most the newest thousand books and tags, as it was at most ten seconds ago (or after the
-    /// last change that the users service announced). A person
-    /// whom the users service does not have dislikes nothing.
+    /// Returns what `person` dislikes, at most the newest thousand books and tags, as it was at most ten seconds ago
+    /// (or after the last change that the users service announced). A person whom the users service does not have
+    /// dislikes nothing.
     ///
     /// # Errors
     /// [`Unknown`]. It is not kept: the next request calls again.

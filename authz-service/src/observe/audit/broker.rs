@@ -223,10 +223,9 @@ async fn connect_to(entry: Entry) -> Result<(Connection, Channel), Trouble> {
 /// Returns what a refused declaration of the exchange means.
 fn undeclared(error: lapin::Error) -> Trouble {
     let conflict = AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED);
-    match error.kind() {
-        lapin::ErrorKind::ProtocolError(refusal) if *refusal.kind() == conflict => Trouble::OtherType,
-        _ => Trouble::Amqp(error),
-    }
+    let is_conflict =
+        matches!(error.kind(), lapin::ErrorKind::ProtocolError(refusal) if *refusal.kind() == conflict);
+    if is_conflict { Trouble::OtherType } else { Trouble::Amqp(error) }
 }
 
 async fn publish(channel: &Channel, batch: &[Arc<Event>]) -> Result<(), Trouble> {

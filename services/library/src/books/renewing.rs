@@ -72,8 +72,8 @@ impl Books {
         Ok(new)
     }
 
-    /// Replaces `old` by `new`, unless that is done, or another order came meanwhile. If `new` is `shown`, nothing replaces it any
-    /// more: otherwise two books that replace each other would both be hidden.
+    /// Replaces `old` by `new`, unless that is done, or another order came meanwhile. If `new` is `shown`, nothing
+    /// replaces it any more: otherwise two books that replace each other would both be hidden.
     ///
     /// # Errors
     /// [`Error::Store`].

@@ -166,7 +166,8 @@ impl Tenants {
         Ok(Some(changed))
     }
 
-    /// Writes the history, the events for other services and for the audit, and the invalidation of a change whose result is `tenant`.
+    /// Writes the history, the events for other services and for the audit, and the invalidation of a change whose
+    /// result is `tenant`.
     async fn record(
         &self,
         written: &DatabaseTransaction,

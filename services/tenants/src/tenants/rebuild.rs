@@ -1,9 +1,9 @@
 //! `tenants rebuild`: makes the rows of tenants again of their histories.
 //!
-//! A row is what the events of its tenant's stream come to, kept in a table so that a list and the answer to an authorizer read one
-//! row each. When rows are lost or wrong (a table that was restored from an older copy, a change by hand), the histories have all
-//! of them: nobody can change those. The service may run meanwhile. A row that it changes at the same moment has a later version
-//! than was read here, and is left alone.
+//! A row is what the events of its tenant's stream come to, kept in a table so that a list and the answer to an
+//! authorizer read one row each. When rows are lost or wrong (a table that was restored from an older copy, a change by
+//! hand), the histories have all of them: nobody can change those. The service may run meanwhile. A row that it changes
+//! at the same moment has a later version than was read here, and is left alone.
 
 use std::io::Write as _;
 
@@ -86,8 +86,8 @@ impl Projection for Told {
 /// Makes the row of each tenant again of its history, where the row is missing or differs.
 ///
 /// # Errors
-/// [`Error::Store`], [`Error::History`]; [`Error::Unreadable`] for a history that this service never wrote. Rows that were repaired
-/// before stay so, and a repetition goes on.
+/// [`Error::Store`], [`Error::History`]; [`Error::Unreadable`] for a history that this service never wrote. Rows that
+/// were repaired before stay so, and a repetition goes on.
 pub async fn rebuild(database: &DatabaseConnection) -> Result<Rebuilt, Error> {
     let (mut after, mut rebuilt) = (String::new(), Rebuilt::default());
     loop {

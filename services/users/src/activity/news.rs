@@ -58,8 +58,8 @@ impl News {
         Ok(())
     }
 
-    /// Writes for the audit that `by` acts for `tenant`, in the transaction of what it does. `people` is the number of people that
-    /// it does it to, if it does something to people.
+    /// Writes for the audit that `by` acts for `tenant`, in the transaction of what it does. `people` is the number of
+    /// people that it does it to, if it does something to people.
     pub(crate) async fn audit(
         &self,
         change: &DatabaseTransaction,

@@ -64,7 +64,7 @@ fn each_damage_is_found_and_named() {
         let is_content = |one: &&str| one.starts_with("row ") || one.starts_with("sequence value ");
         let (source, target) =
             (&found.report["parity"]["source_schema"], &found.report["parity"]["target_schema"]);
-        assert_eq!(source == target, expected.iter().all(|one| is_content(one)), "{damage}: {found:?}");
+        assert_eq!(source == target, expected.iter().all(is_content), "{damage}: {found:?}");
         for (difference, expected) in differences.iter().zip(*expected) {
             // Rows without a key are named by a digest.
             let is_it = if expected.ends_with("row public.visits") {
