@@ -194,8 +194,7 @@ async fn read(
     Ok(Json(tenant.into()))
 }
 
-/// Closes the product to a tenant, for now. The edge refuses its requests at once with Redis, else within
-/// `untrusted_after_seconds`.
+/// Closes the product to a tenant, for now. The edge refuses its requests within a few seconds.
 #[utoipa::path(
     post, path = "/_/tenants/{id}/suspend", operation_id = "suspendTenant", tag = "tenants",
     security(("service" = [])), request_body = ChangeBody,
