@@ -41,6 +41,7 @@ async fn steps_and_deliveries_are_counted(app: TestApp) {
         ],
     )
     .await;
+    app.services.accept();
     app.services.refuse("DELETE /_/users/", 503);
     app.manage(&format!("DELETE /_/tenants/{OTHER}"), "").await;
     eventually_async("a removal failed", async || {
