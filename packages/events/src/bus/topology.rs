@@ -152,7 +152,7 @@ impl Topology {
     }
 
     /// Returns whether a queue that is declared here gets events of the type `kind` that are published to `exchange`. An event
-    /// of another type is for nobody, and may be dropped.
+    /// of another type has no consumer, and may be dropped.
     pub(super) fn expects(&self, exchange: Exchange, kind: &EventType) -> bool {
         exchange == Exchange::Audit || self.consumers.expect(exchange, kind)
     }

@@ -208,7 +208,7 @@ async fn an_audit_exchange_of_an_older_version_is_an_error_that_names_the_fix_an
     connection.close(200, "done".into()).await.unwrap();
 }
 
-/// Nobody empties it here, and it must not fill up and hold up its publishers.
+/// No service here empties it, and it must not fill up and hold up its publishers.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queue_of_events_that_are_of_use_for_a_moment_drops_old_ones() {
     use lapin::types::{AMQPValue, FieldTable};

@@ -43,7 +43,7 @@ async fn a_dump_of_the_generation_before_serves() {
     let answer = app.sign_in(EMAIL, &mut device).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(app.passkeys(&answer.pair()).await.len(), 1);
-    // The table of people is not this service's, and does not have everybody who signs in here.
+    // The table of people is not this service's, and lacks people who sign in here.
     let bot = app.login(BOT).await;
     let mut another = Authenticator::new(ORIGIN);
     let registered = app.register(&bot, &mut another).await;

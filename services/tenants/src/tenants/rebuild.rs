@@ -2,7 +2,7 @@
 //!
 //! A row is what the events of its tenant's stream come to, kept in a table so that a list and the answer to an
 //! authorizer read one row each. When rows are lost or wrong (a table that was restored from an older copy, a change by
-//! hand), the histories have all of them: nobody can change those. The service may run meanwhile. A row that it changes
+//! hand), the histories have all of them: no one can change those. The service may run meanwhile. A row that it changes
 //! at the same moment has a later version than was read here, and is left alone.
 
 use std::io::Write as _;
