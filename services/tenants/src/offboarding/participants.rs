@@ -86,3 +86,17 @@ fn reason(body: &[u8]) -> String {
     let start = body.get(..MAX_REASON_BYTES).unwrap_or(body);
     String::from_utf8_lossy(start).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_of_bounded_length() {
+        assert_eq!(reason(b"It keeps\r\nthem\0"), "It keeps  them ");
+        // Cut in the middle of a character.
+        let long = format!("x{}", "\u{eb}".repeat(300));
+        assert_eq!(reason(long.as_bytes()), format!("x{}\u{fffd}", "\u{eb}".repeat(99)));
+        assert_eq!(reason(b""), "");
+    }
+}

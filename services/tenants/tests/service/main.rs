@@ -14,4 +14,5 @@ mod process;
 mod rebuild;
 mod refusals;
 mod routes;
+mod steps;
 mod workers;
