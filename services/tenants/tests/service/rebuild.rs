@@ -148,15 +148,16 @@ async fn a_history_that_cannot_be_understood_is_named_and_its_row_stays(app: Tes
     };
     let database = app.database().await;
     let stream = format!("tenants.tenant:{ACME}");
-    // The last event can be understood, and one before it cannot.
-    let facts = [fact("asleep"), fact("suspended")];
-    assert_eq!(append(&database, &stream, 1, &facts, now).await.unwrap(), Appended::At(3));
+    // The last event can be understood, and two before it cannot.
+    let facts = [fact("asleep"), fact("awake"), fact("suspended")];
+    assert_eq!(append(&database, &stream, 1, &facts, now).await.unwrap(), Appended::At(4));
     let failed = command(&app);
     let error = String::from_utf8(failed.stderr).unwrap();
     assert!(!failed.status.success() && failed.stdout.is_empty(), "{error}");
     for part in [&stream, "version 2", "asleep"] {
         assert!(error.contains(part), "{part:?} is missing in {error}");
     }
+    assert!(!error.contains("awake"), "the first one is named: {error}");
     assert_eq!(app.standing(ACME).await, "active");
 }
 

@@ -69,6 +69,45 @@ async fn a_worker_that_was_too_slow_records_nothing_on_both() {
     on_both(a_worker_that_was_too_slow_records_nothing).await;
 }
 
+/// Workers that found the same offboarding at the same moment, and of whom one took it over.
+async fn workers_that_meet_take_each_step_once(app: TestApp) {
+    let busy = "00000000-0000-7000-8000-000000000099";
+    app.create(busy, "Busy").await;
+    app.services.hold_after(Some(0));
+    app.manage(&format!("DELETE /_/tenants/{busy}"), "").await;
+    app.services.held().await;
+    app.services.hold_after(None);
+    // The worker of this process waits for an answer, so the others have the rest for themselves.
+    let ids: Vec<String> = (10..16).map(|n| format!("00000000-0000-7000-8000-0000000000{n}")).collect();
+    for id in &ids {
+        app.create(id, "Some").await;
+        app.manage(&format!("DELETE /_/tenants/{id}"), "").await;
+    }
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let worker = other_worker(&app).await;
+        workers.spawn(async move { while worker.turn().await.unwrap() {} });
+    }
+    while let Some(ended) = workers.join_next().await {
+        ended.unwrap();
+    }
+    let expected = [
+        "PUT /_/users/tenants/T/removal",
+        "PUT /_/files/tenants/T/removal",
+        "DELETE /_/users/tenants/T",
+        "DELETE /_/files/tenants/T",
+    ];
+    for id in &ids {
+        assert_eq!(calls(&app, id), expected, "{id}");
+        assert_eq!(app.standing(id).await, "deleted", "{id}");
+    }
+}
+
+#[tokio::test]
+async fn workers_that_meet_take_each_step_once_on_both() {
+    on_both(workers_that_meet_take_each_step_once).await;
+}
+
 #[tokio::test]
 async fn a_step_that_failed_waits_before_it_is_repeated() {
     let app = TestApp::new().await;
