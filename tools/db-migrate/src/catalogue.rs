@@ -1,5 +1,5 @@
 //! The definitions of a database in one canonical form, with a checksum: tables, columns, types, defaults, constraints,
-//! indexes, sequences, views, functions, triggers and policies, as PostgreSQL itself writes them.
+//! indexes, sequences, views, functions, aggregates, triggers, policies and comments, as PostgreSQL itself writes them.
 //!
 //! Servers of different major versions may write the same definition differently. Such a pair is reported as a difference,
 //! with both texts, and an operator decides.

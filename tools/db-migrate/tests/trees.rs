@@ -196,7 +196,32 @@ fn what_is_no_file_and_what_has_another_owner_is_reported_with_any_name() {
         std::os::unix::fs::chown(&given, Some(12_345), None).unwrap();
         let (code, found) = trees.run(&["--verify"]);
         assert_eq!((code, differences(&found)), (Some(1), vec!["owner image/library/20/3.png".to_owned()]));
+        std::os::unix::fs::chown(&given, Some(0), Some(12_345)).unwrap();
+        let (code, found) = trees.run(&["--verify"]);
+        assert_eq!((code, differences(&found)), (Some(1), vec!["owner image/library/20/3.png".to_owned()]));
     }
+}
+
+/// A file is read in blocks, and a report has room for a thousand differences.
+#[test]
+fn a_damage_at_the_end_of_a_long_file_and_the_last_of_many_are_counted() {
+    let trees = Trees::seeded();
+    write(&trees.source().join("long.bin"), &vec![7; 700_000]);
+    assert_eq!(trees.run(&[]).0, Some(0));
+    damage(&trees.target().join("long.bin"), |path| {
+        let mut file = File::options().write(true).open(path).unwrap();
+        file.seek(SeekFrom::End(-1)).unwrap();
+        file.write_all(&[8]).unwrap();
+    });
+    let (code, found) = trees.run(&["--verify"]);
+    assert_eq!((code, differences(&found)), (Some(1), vec!["content long.bin".to_owned()]), "{found}");
+    let times = fs::metadata(trees.target()).unwrap().modified().unwrap();
+    for number in 0..1_004 {
+        write(&trees.target().join(format!("extra {number}")), b"");
+    }
+    File::open(trees.target()).unwrap().set_modified(times).unwrap();
+    let (code, found) = trees.run(&["--verify"]);
+    assert_eq!((code, &found["found"], differences(&found).len()), (Some(1), &1_005.into(), 1_000));
 }
 
 #[test]

@@ -27,11 +27,11 @@ UNION ALL
 SELECT 'type', name, format('range of %s', r.rngsubtype::regtype) FROM type JOIN pg_range r ON r.rngtypid = type.oid
     WHERE typtype = 'r'
 UNION ALL
-SELECT 'table', name, format('kind %s persistence %s options %s row security %s %s partition key %s bound %s parents %s replica identity %s',
+SELECT 'table', name, format('kind %s persistence %s options %s row security %s %s partition key %s bound %s parents %s replica identity %s populated %s',
         relkind, relpersistence, coalesce(reloptions::text, '-'), relrowsecurity, relforcerowsecurity,
         coalesce(pg_get_partkeydef(oid), '-'), coalesce(pg_get_expr(relpartbound, oid), '-'),
         coalesce((SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = relation.oid), '-'),
-        relreplident)
+        relreplident, relispopulated)
     FROM relation WHERE relkind IN ('r', 'p', 'f', 'v', 'm', 'c')
 UNION ALL
 -- The order of the columns, without the gaps that dropped columns leave.
@@ -63,8 +63,19 @@ UNION ALL
 SELECT 'view', name, pg_get_viewdef(oid) FROM relation WHERE relkind IN ('v', 'm')
 UNION ALL
 SELECT 'function', p.oid::regprocedure::text,
-        CASE WHEN p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid) ELSE p.prokind::text END
-    FROM pg_proc p JOIN own o ON o.oid = p.pronamespace
+        CASE WHEN p.prokind IN ('f', 'p') THEN pg_get_functiondef(p.oid)
+             -- PostgreSQL writes no definition of an aggregate, so its row is read. Functions and types have other numbers on
+             -- each server, but for regproc and regtype, which become names.
+             WHEN a.aggfnoid IS NOT NULL THEN format('aggregate of %s returns %s: %s, initial values %s and %s, sorted by %s',
+                 pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
+                 (SELECT string_agg(format('%s %s', key, value), ', ' ORDER BY key)
+                  FROM jsonb_each_text(to_jsonb(a)
+                      || jsonb_build_object('aggtranstype', a.aggtranstype::regtype, 'aggmtranstype', a.aggmtranstype::regtype)
+                      - '{aggfnoid,aggsortop,agginitval,aggminitval}'::text[])),
+                 coalesce(quote_literal(a.agginitval), '-'), coalesce(quote_literal(a.aggminitval), '-'),
+                 a.aggsortop::regoperator)
+             ELSE p.prokind::text END
+    FROM pg_proc p JOIN own o ON o.oid = p.pronamespace LEFT JOIN pg_aggregate a ON a.aggfnoid = p.oid
     WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 UNION ALL
 SELECT 'trigger', format('%s.%I', r.name, t.tgname), format('%s enabled %s', pg_get_triggerdef(t.oid), t.tgenabled)
@@ -85,3 +96,9 @@ UNION ALL
 SELECT 'comment', format('%s%s', r.name, coalesce('.' || quote_ident(a.attname), '')), d.description
     FROM pg_description d JOIN relation r ON d.classoid = 'pg_class'::regclass AND d.objoid = r.oid
     LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = d.objsubid AND d.objsubid > 0
+UNION ALL
+-- Of everything else that a user made: functions, types, constraints, triggers, policies and so on.
+SELECT 'comment', format('%s %s', i.type, i.identity), d.description
+    FROM pg_description d, pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i
+    WHERE d.classoid NOT IN ('pg_class'::regclass, 'pg_extension'::regclass) AND d.objoid >= 16384
+      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classoid AND e.objid = d.objoid AND e.deptype = 'e')

@@ -60,6 +60,15 @@ fn a_cleared_target_has_all_that_it_was_created_with() {
     assert_eq!((cleared.code, &cleared.report["target_cleared"]), (Some(0), &true.into()), "{cleared:?}");
     assert_eq!(stage.target.sql_in(NAME, TABLES), "0");
     assert_eq!(description(&stage.target), before);
+    // What an administrator changed since is kept by the next one.
+    stage.target.sql(&format!(
+        "ALTER DATABASE {NAME} SET work_mem = '16MB'; ALTER DATABASE {NAME} CONNECTION LIMIT 78"
+    ));
+    let before = description(&stage.target);
+    assert_eq!(stage.run(&["run", "--target", &target]).code, Some(0));
+    let cleared = stage.run(&["rollback", "--clear-target", "--target", &target]);
+    assert_eq!((cleared.code, &cleared.report["target_cleared"]), (Some(0), &true.into()), "{cleared:?}");
+    assert_eq!(description(&stage.target), before);
     assert_eq!(stage.run(&["run", "--target", &target]).code, Some(0));
 }
 

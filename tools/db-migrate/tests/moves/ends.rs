@@ -198,19 +198,84 @@ fn a_dump_from_before_other_writes_is_not_used() {
     assert!(stage.source_takes_writes());
 }
 
-#[test]
-fn sessions_from_before_the_freeze_cannot_write() {
-    let stage = Stage::set();
+/// A session on the source that sends `statements` and stays.
+fn session(stage: &Stage, statements: &str) -> (std::process::Child, std::process::ChildStdin) {
+    use std::io::Write as _;
     let mut psql = std::process::Command::new("psql");
     let mut session = psql
         .args(["--no-psqlrc", "--quiet", "-d", &stage.source.url()])
         .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    use std::io::Write as _;
     let mut input = session.stdin.take().unwrap();
-    writeln!(input, "BEGIN; INSERT INTO visits VALUES ('/before', 1);").unwrap();
+    writeln!(input, "{statements}").unwrap();
+    (session, input)
+}
+
+/// The source is read-only for sessions that begin, and one of before does not end, because its process stands still.
+fn stuck_in_the_freeze(stage: &Stage, more: &[&str]) -> (std::process::Child, String) {
+    // The session stays without a transaction, and its client with it.
+    let (mut client, input) = session(stage, "SET application_name = 'earlier';");
+    let earlier =
+        "SELECT min(pid) FROM pg_stat_activity WHERE application_name = 'earlier' AND state = 'idle'";
+    harness::eventually("the session is there", || !stage.source.sql(earlier).is_empty());
+    let pid = stage.source.sql(earlier);
+    assert!(std::process::Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+    let child = stage.command(&["run"]).args(more).spawn().unwrap();
+    harness::eventually("the source is frozen", || !stage.source_takes_writes());
+    client.kill().unwrap();
+    client.wait().unwrap();
+    drop(input);
+    (child, pid)
+}
+
+#[test]
+fn a_process_that_is_killed_in_the_middle_of_the_freeze_leaves_a_record_of_it() {
+    let stage = Stage::set();
+    let (child, pid) = stuck_in_the_freeze(&stage, &[]);
+    send(&child, "-KILL");
+    ended(child);
+    assert!(std::process::Command::new("kill").args(["-CONT", &pid]).status().unwrap().success());
+    assert!(!stage.source_takes_writes());
+    let undone = stage.run(&["rollback"]);
+    assert_eq!((undone.code, &undone.report["source_released"]), (Some(0), &true.into()), "{undone:?}");
+    assert!(stage.source_takes_writes());
+}
+
+#[test]
+fn a_freeze_that_takes_too_long_is_undone() {
+    let stage = Stage::set();
+    let (child, pid) = stuck_in_the_freeze(&stage, &["--step-limit", "3"]);
+    let slow = ended(child);
+    assert!(std::process::Command::new("kill").args(["-CONT", &pid]).status().unwrap().success());
+    assert_eq!(slow.code, Some(1), "{slow:?}");
+    assert!(slow.log.contains("freeze took longer than 3s"), "{slow:?}");
+    assert!(stage.source_takes_writes(), "{slow:?}");
+    assert_eq!(stage.run(&["run"]).code, Some(0));
+}
+
+/// It would refuse writes until its client connects again, and a pool keeps its sessions for hours.
+#[test]
+fn a_session_from_the_freeze_does_not_stay_read_only_after_it() {
+    let stage = Stage::set();
+    let child = stage.stuck_in_the_checks(&[]);
+    let (mut client, input) = session(&stage, "SET application_name = 'frozen';");
+    let frozen = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'frozen'";
+    harness::eventually("the session is there", || stage.source.sql(frozen) == "1");
+    send(&child, "-TERM");
+    ended(child);
+    harness::eventually("the session is ended", || stage.source.sql(frozen) == "0");
+    drop(input);
+    client.wait().unwrap();
+}
+
+#[test]
+fn sessions_from_before_the_freeze_cannot_write() {
+    use std::io::Write as _;
+    let stage = Stage::set();
+    let (mut session, mut input) = session(&stage, "BEGIN; INSERT INTO visits VALUES ('/before', 1);");
     let open = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'";
     harness::eventually("the session is open", || stage.source.sql(open) == "1");
     let child = stage.stuck_in_the_checks(&[]);

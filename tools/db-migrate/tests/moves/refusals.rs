@@ -12,6 +12,11 @@ fn a_plan_names_all_faults_and_changes_nothing() {
     stage.source.sql(
         "CREATE ROLE writer; ALTER ROLE writer IN DATABASE postgres SET default_transaction_read_only = off",
     );
+    stage.source.sql("CREATE ROLE everywhere; ALTER ROLE everywhere SET default_transaction_read_only = off");
+    // An extension that the target's server does not offer: both run the same programs, so it gets another name.
+    stage
+        .source
+        .sql("CREATE EXTENSION pg_trgm; UPDATE pg_extension SET extname = 'rare' WHERE extname = 'pg_trgm'");
     stage.source.sql("SELECT lo_create(0)");
     stage.source.sql("ALTER ROLE postgres SET allow_in_place_tablespaces = on");
     stage.source.sql("CREATE TABLESPACE fast LOCATION ''");
@@ -26,6 +31,8 @@ fn a_plan_names_all_faults_and_changes_nothing() {
         for text in [
             "is not empty",
             "ALTER ROLE writer IN DATABASE postgres RESET default_transaction_read_only",
+            "ALTER ROLE everywhere  RESET default_transaction_read_only",
+            "lacks the extension rare",
             "1 large objects",
             "lacks the role writer",
             "lacks the tablespace fast",
@@ -82,6 +89,18 @@ fn the_same_database_and_an_older_program_are_refused() {
     }
     let missing = stage.run(&["run", "--pg-bin", "/nowhere"]);
     assert!(missing.log.contains("install the client programs of PostgreSQL"), "{missing:?}");
+}
+
+#[test]
+fn two_databases_of_one_server_are_two() {
+    let stage = Stage::set();
+    stage.source.sql("CREATE DATABASE other");
+    let address = format!("postgres://postgres@127.0.0.1:{}/other", stage.source.port());
+    let moved = stage.run(&["run", "--target", &address]);
+    assert_eq!((moved.code, moved.differences().len()), (Some(0), 0), "{moved:?}");
+    let cleared = stage.run(&["rollback", "--clear-target", "--target", &address]);
+    assert_eq!((cleared.code, &cleared.report["target_cleared"]), (Some(0), &true.into()), "{cleared:?}");
+    assert_eq!(stage.source.sql("SELECT count(*) FROM books"), "200");
 }
 
 #[test]
@@ -192,7 +211,10 @@ fn a_check_that_does_not_hold_is_a_failed_move() {
         "checks:
   - { name: every like has its person, sql: 'SELECT count(*) FROM likes_book l LEFT JOIN users u ON u.id = l.user_id WHERE u.id IS NULL', expect: '0' }
   - { name: there are books, sql: SELECT count(*) > 1000 FROM books, expect: 'true' }
-  - { name: writes, sql: 'WITH gone AS (DELETE FROM books RETURNING 1) SELECT count(*) FROM gone', expect: '0' }
+  - { name: writes, sql: \"SELECT setval('book_tags_id_seq', 5)\", expect: '5' }
+  - { name: nothing, sql: SELECT id FROM books WHERE id < 0, expect: nothing }
+  - { name: it fails, sql: SELECT 1 / 0, expect: '0' }
+  - { name: there are still books, sql: SELECT count(*) FROM books;, expect: '200' }
 services:
   - { name: broken, command: [sh, -c, 'echo no such column >&2; exit 1'] }
 ",
@@ -201,9 +223,13 @@ services:
     assert_eq!(moved.code, Some(1), "{moved:?}");
     let failed = &moved.report["failed_checks"];
     let names: Vec<_> = failed.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["there are books", "writes", "migrations of broken"]);
+    assert_eq!(names, ["there are books", "writes", "nothing", "it fails", "migrations of broken"]);
     assert_eq!(failed[0]["found"], r#""false" instead of "true""#);
-    assert!(failed[2]["found"].as_str().unwrap().contains("no such column"), "{failed}");
+    for (number, text) in [(1, "read-only"), (2, "nothing"), (3, "division by zero"), (4, "no such column")] {
+        assert!(failed[number]["found"].as_str().unwrap().contains(text), "{text:?} is missing in {failed}");
+    }
+    let position = "SELECT last_value FROM book_tags_id_seq";
+    assert_eq!(stage.target.sql(position), "20");
     assert_eq!(stage.target.sql("SELECT count(*) FROM books"), "200");
     assert_eq!(stage.target.sql("SELECT count(*) FROM pg_database WHERE datname LIKE '%copy'"), "0");
     let unknown = stage.checks("check: []");
