@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use kit::settings::{Faults, RUST_LOG, Reader, Variable};
 
@@ -21,8 +22,38 @@ pub const WEB_ROOT: Variable = Variable {
     secret: false,
 };
 
+/// Whether the service starts without it.
+pub const WEB_BUILD: Variable = Variable {
+    name: "WEB_BUILD",
+    default: Some("required"),
+    help: "Without a built application: do not start (`required`), or start and answer 503 until there is one (`awaited`)",
+    secret: false,
+};
+
 /// All variables, for `--help`.
-pub const VARIABLES: &[Variable] = &[WEB_ADDRESS, WEB_ROOT, RUST_LOG];
+pub const VARIABLES: &[Variable] = &[WEB_ADDRESS, WEB_ROOT, WEB_BUILD, RUST_LOG];
+
+/// What to do without a built application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// Do not start: a deployment without its pages is a mistake that must show before it serves.
+    #[default]
+    Fails,
+    /// Start, and serve the application once it is built: a developer runs the edge for its API, without Node.
+    Awaited,
+}
+
+impl FromStr for Missing {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "required" => Ok(Self::Fails),
+            "awaited" => Ok(Self::Awaited),
+            _ => Err("write `required` or `awaited`"),
+        }
+    }
+}
 
 /// The validated settings.
 #[derive(Clone, Debug)]
@@ -31,6 +62,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// The directory of the built application.
     pub root: PathBuf,
+    /// What to do while that directory has no application.
+    pub missing: Missing,
 }
 
 impl Settings {
@@ -39,7 +72,11 @@ impl Settings {
     /// # Errors
     /// All faults at once.
     pub fn read(mut reader: Reader) -> Result<Self, Faults> {
-        let settings = Self { address: reader.address(&WEB_ADDRESS), root: reader.path(&WEB_ROOT) };
+        let settings = Self {
+            address: reader.address(&WEB_ADDRESS),
+            root: reader.path(&WEB_ROOT),
+            missing: reader.parsed(&WEB_BUILD).unwrap_or_default(),
+        };
         reader.finish(settings)
     }
 }

@@ -1,10 +1,11 @@
 //! What the build says about itself, and the constant headers that follow from it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use http::{HeaderValue, Uri};
 use kit::startup::StartError;
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 
 /// The entry document, which every page begins with.
 pub const ENTRY: &str = "index.html";
@@ -27,13 +28,43 @@ pub struct Site {
     pub policy: HeaderValue,
 }
 
+/// The directory of a build, which may be empty for now.
+#[derive(Debug)]
+pub struct Build {
+    root: PathBuf,
+    site: OnceCell<Site>,
+}
+
+impl Build {
+    /// A build at `root`, which need not be there yet.
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
+        Self { root, site: OnceCell::new() }
+    }
+
+    /// The directory of the build.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The application, read once. While there is none, each call tries again, so a build that is made later is served
+    /// without a restart.
+    ///
+    /// # Errors
+    /// As [`Site::read`].
+    pub async fn site(&self) -> Result<&Site, StartError> {
+        self.site.get_or_try_init(|| Site::read(&self.root)).await
+    }
+}
+
 impl Site {
     /// Reads the build at `root`.
     ///
     /// # Errors
     /// [`StartError::File`] when the build is missing, incomplete or names no origin.
     pub async fn read(root: &Path) -> Result<Self, StartError> {
-        let build = "`make web` builds it, or set WEB_ROOT to a built application";
+        let build = "`make pages` builds it, or set WEB_ROOT to a built application";
         let entry = root.join(ENTRY);
         if !tokio::fs::try_exists(&entry).await.unwrap_or(false) {
             return Err(StartError::File(format!("{} does not exist; {build}", entry.display())));

@@ -8,7 +8,9 @@ use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request, StatusCode};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
-use web::site::Site;
+use web::openapi::{Documents, JSON_PATHS, YAML_PATHS};
+use web::settings::Missing;
+use web::site::{Build, Site};
 
 const SCRIPT: &str = "/assets/index-D1.js";
 const PAGE: &[(&str, &str)] = &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
@@ -30,8 +32,9 @@ fn build(api: &str) -> TempDir {
     root
 }
 
-async fn router(root: &Path) -> Router {
-    web::routes::router(root, &Site::read(root).await.unwrap(), &kit::Metrics::new("web").unwrap())
+fn router(root: &Path) -> Router {
+    let metrics = kit::Metrics::new("web").unwrap();
+    web::routes::router(Build::at(root.to_owned()), Documents::new().unwrap(), &metrics)
 }
 
 struct Served {
@@ -40,9 +43,12 @@ struct Served {
 }
 
 impl Served {
-    async fn new() -> Self {
-        let root = build("https://api.example.com");
-        let router = router(root.path()).await;
+    fn new() -> Self {
+        Self::of(build("https://api.example.com"))
+    }
+
+    fn of(root: TempDir) -> Self {
+        let router = router(root.path());
         Self { root, router }
     }
 
@@ -53,7 +59,7 @@ impl Served {
         }
         let answer = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (head, body) = answer.into_parts();
-        let body = to_bytes(body, 10_000).await.unwrap();
+        let body = to_bytes(body, 1_000_000).await.unwrap();
         (head.status.as_u16(), head.headers, String::from_utf8(body.to_vec()).unwrap())
     }
 
@@ -64,7 +70,7 @@ impl Served {
 
 #[tokio::test]
 async fn every_page_begins_with_the_entry_document() {
-    let served = Served::new().await;
+    let served = Served::new();
     for path in [
         "/",
         "/books",
@@ -83,7 +89,7 @@ async fn every_page_begins_with_the_entry_document() {
     ] {
         let (status, headers, body) = served.get(path, PAGE).await;
         assert_eq!((status, body.as_str()), (200, "<!doctype html>"), "{path}");
-        assert_eq!(headers["content-type"], "text/html", "{path}");
+        assert_eq!(headers["content-type"], "text/html; charset=utf-8", "{path}");
         assert_eq!(headers["cache-control"], "no-cache", "{path}");
         let head = served.send("HEAD", path, PAGE).await;
         assert_eq!((head.0, head.2.as_str()), (200, ""), "{path}");
@@ -97,7 +103,7 @@ async fn every_page_begins_with_the_entry_document() {
 
 #[tokio::test]
 async fn what_is_no_page_and_no_file_is_404() {
-    let served = Served::new().await;
+    let served = Served::new();
     let any: &[(&str, &str)] = &[("accept", "*/*")];
     for (path, headers) in [
         ("/assets/index-OLD.js", PAGE),
@@ -128,7 +134,7 @@ async fn what_is_no_page_and_no_file_is_404() {
 
 #[tokio::test]
 async fn files_are_kept_by_browsers_and_come_in_parts() {
-    let served = Served::new().await;
+    let served = Served::new();
     let (status, whole, body) = served.get(SCRIPT, &[]).await;
     assert_eq!((status, body.as_str()), (200, "0123456789"));
     assert_eq!(whole["content-type"], "text/javascript");
@@ -157,7 +163,7 @@ async fn files_are_kept_by_browsers_and_come_in_parts() {
 
 #[tokio::test]
 async fn every_answer_has_the_policy_of_its_build() {
-    let served = Served::new().await;
+    let served = Served::new();
     for (path, status) in
         [("/", 200), ("/books/1", 200), (SCRIPT, 200), ("/icon.svg", 200), ("/assets/no.js", 404)]
     {
@@ -171,9 +177,140 @@ async fn every_answer_has_the_policy_of_its_build() {
     }
 }
 
+/// The document as it is in the repository.
+fn document(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/openapi").join(name);
+    std::fs::read_to_string(file).unwrap()
+}
+
+#[tokio::test]
+async fn the_public_openapi_document_is_served_as_yaml_and_as_json() {
+    let served = Served::new();
+    for path in YAML_PATHS {
+        let (status, headers, body) = served.get(path, &[]).await;
+        assert_eq!((status, headers["content-type"].as_bytes()), (200, &b"application/yaml"[..]), "{path}");
+        assert!(body == document("public.yaml"), "{path} has other bytes");
+    }
+    let expected: serde_json::Value = serde_saphyr::from_str(&document("public.yaml")).unwrap();
+    for path in JSON_PATHS {
+        let (status, headers, body) = served.get(path, &[]).await;
+        assert_eq!((status, headers["content-type"].as_bytes()), (200, &b"application/json"[..]), "{path}");
+        assert!(serde_json::from_str::<serde_json::Value>(&body).unwrap() == expected, "{path}");
+    }
+    for path in YAML_PATHS.iter().chain(JSON_PATHS) {
+        let (_, whole, body) = served.get(path, PAGE).await;
+        assert_eq!(whole["cache-control"], "no-cache", "{path}");
+        assert_eq!(whole["access-control-allow-origin"], "*", "{path}");
+        assert_eq!(whole["x-content-type-options"], "nosniff", "{path}");
+        let head = served.send("HEAD", path, &[]).await;
+        assert_eq!((head.0, head.2.as_str()), (200, ""), "{path}");
+        assert_eq!(head.1["content-length"], body.len().to_string(), "{path}");
+        let tag = whole["etag"].to_str().unwrap();
+        for method in ["GET", "HEAD"] {
+            let known = served.send(method, path, &[("if-none-match", tag)]).await;
+            assert_eq!((known.0, known.2.as_str(), &known.1["etag"]), (304, "", &whole["etag"]), "{path}");
+        }
+        assert_eq!(served.get(path, &[("if-none-match", "\"other\"")]).await.0, 200, "{path}");
+        let (status, headers, _) = served.send("POST", path, &[]).await;
+        assert_eq!((status, headers["allow"].as_bytes()), (405, &b"GET,HEAD"[..]), "{path}");
+    }
+    let tags = [YAML_PATHS, JSON_PATHS].map(|paths| paths.first().copied().unwrap());
+    let (yaml, json) = (served.get(tags[0], &[]).await.1, served.get(tags[1], &[]).await.1);
+    assert_ne!(yaml["etag"], json["etag"], "each form has a tag of its own");
+}
+
+#[tokio::test]
+async fn nothing_else_is_below_openapi_and_no_spelling_leads_out_of_it() {
+    let served = Served::new();
+    std::fs::create_dir(served.root.path().join("openapi")).unwrap();
+    std::fs::write(served.root.path().join("openapi/internal.yaml"), "internal").unwrap();
+    for path in [
+        "/openapi",
+        "/openapi/internal.yaml",
+        "/openapi/internal.json",
+        "/openapi/public.yaml/",
+        "/openapi/PUBLIC.yaml",
+        "/openapi/%70ublic.yaml",
+        "/openapi//public.yaml",
+        "/openapi/./public.yaml",
+        "/openapi/../openapi/internal.yaml",
+        "/openapi/..%2finternal.yaml",
+        "/openapi/%2e%2e/site.json",
+        "/openapi/../site.json",
+        "/openapi/..\\site.json",
+    ] {
+        for headers in [&[][..], PAGE] {
+            let (status, answered, body) = served.get(path, headers).await;
+            assert_eq!((status, body.as_str()), (404, "Not found"), "{path}");
+            assert_eq!(answered["cache-control"], "no-store", "{path}");
+        }
+    }
+    // A page of the application, not of the document.
+    assert_eq!(served.get("/openapis", PAGE).await.0, 200);
+}
+
+#[tokio::test]
+async fn without_a_build_there_are_no_pages_until_it_is_made_and_the_document_is_served() {
+    let served = Served::of(tempfile::tempdir().unwrap());
+    for (path, headers) in [("/", PAGE), ("/books/1", &[]), (SCRIPT, &[]), ("/site.json", &[])] {
+        let (status, answered, body) = served.get(path, headers).await;
+        assert_eq!(status, 503, "{path}");
+        assert!(body.contains("`make pages`"), "{body}");
+        assert_eq!(answered["content-type"], "text/plain; charset=utf-8", "{path}");
+        assert_eq!(answered["cache-control"], "no-store", "{path}");
+        assert_eq!(
+            answered["content-security-policy"], "default-src 'none'; frame-ancestors 'none'",
+            "{path}"
+        );
+    }
+    for path in YAML_PATHS.iter().chain(JSON_PATHS) {
+        assert_eq!(served.get(path, &[]).await.0, 200, "{path}");
+    }
+    assert_eq!(served.get("/readyz", &[]).await.0, 200);
+    let built = build("https://api.example.com");
+    for name in ["index.html", "site.json"] {
+        std::fs::copy(built.path().join(name), served.root.path().join(name)).unwrap();
+    }
+    let (status, headers, body) = served.get("/books/1", PAGE).await;
+    assert_eq!((status, body.as_str()), (200, "<!doctype html>"), "without a restart");
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("https://api.example.com"), "{policy}");
+}
+
+#[test]
+fn a_missing_build_is_waited_for_only_when_the_settings_say_so() {
+    let read = |value: Option<&str>| {
+        let reader = kit::settings::Reader::new(web::settings::VARIABLES, |name| {
+            (name == "WEB_BUILD").then(|| value.map(str::to_owned)).flatten()
+        });
+        web::settings::Settings::read(reader).map(|settings| settings.missing)
+    };
+    assert_eq!(read(None).unwrap(), Missing::Fails);
+    assert_eq!(read(Some("required")).unwrap(), Missing::Fails);
+    assert_eq!(read(Some("awaited")).unwrap(), Missing::Awaited);
+    let fault = read(Some("later")).unwrap_err().to_string();
+    assert!(fault.contains("WEB_BUILD") && fault.contains("`required` or `awaited`"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_missing_build_ends_the_start_unless_it_is_awaited() {
+    let root = tempfile::tempdir().unwrap();
+    let start = |build: &'static str| {
+        let root = root.path().display().to_string();
+        web::assemble(kit::settings::Reader::new(web::settings::VARIABLES, move |name| match name {
+            "WEB_ROOT" => Some(root.clone()),
+            "WEB_BUILD" => Some(build.to_owned()),
+            _ => None,
+        }))
+    };
+    let error = start("required").await.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("index.html does not exist"), "{error}");
+    assert!(start("awaited").await.is_ok());
+}
+
 #[tokio::test]
 async fn only_reading_is_allowed() {
-    let served = Served::new().await;
+    let served = Served::new();
     for method in ["POST", "PUT", "DELETE"] {
         let (status, headers, _) = served.send(method, "/books", PAGE).await;
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
@@ -196,6 +333,6 @@ async fn what_is_not_a_build_is_named_with_its_fix() {
         (&path, "https://api.example.com/v1"),
     ] {
         let error = Site::read(root.path()).await.unwrap_err().to_string();
-        assert!(error.contains(named) && error.contains("make web"), "{error}");
+        assert!(error.contains(named) && error.contains("make pages"), "{error}");
     }
 }
