@@ -66,7 +66,7 @@ native: $(TOOLS)/rust.done ## Compile the guard to a dynamic module for Envoy
 
 .PHONY: build
 build: $(GUARD) ## Compile the programs of `make run`
-	@cargo build --locked --package cutover --package comparator --package authz-service --package auth --package users --package library --package image-service --profile fast
+	@cargo build --locked --package cutover --package comparator --package authz-service --package auth --package users --package library --package image-service --package web --profile fast
 
 .PHONY: run
 run: $(TOOLS)/python.done build ## Start the whole edge on embedded stores; Ctrl-C stops it
@@ -78,7 +78,6 @@ pages: $(TOOLS)/node.done ## Build the web application into apps/web/dist
 
 .PHONY: web
 web: $(TOOLS)/python.done pages build ## Start the web application beside its API, over TLS; Ctrl-C stops it
-	@cargo build --locked --package web --profile fast
 	@exec $(TARGET)/fast/cutover run envoy/edges/web.yaml --venv "$(VENV)"
 
 .PHONY: release
@@ -116,7 +115,7 @@ contracts: setup pages wasm native openapi ## Run the tests of each promise; pri
 
 .PHONY: bench
 bench: setup wasm native ## Bare Envoy and the edge side by side in one run; BENCH="--help" shows how to narrow it
-	@cargo build --locked --package bench --package cutover --package authz-service --package auth --package users --package library --package image-service --profile fast
+	@cargo build --locked --package bench --package cutover --package authz-service --package auth --package users --package library --package image-service --package web --profile fast
 	@cargo bench --quiet --locked --package authz-service --profile fast --bench decision
 	@$(TARGET)/fast/bench $(BENCH)
 

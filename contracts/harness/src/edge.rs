@@ -34,6 +34,8 @@ pub enum Part {
     Library,
     /// The image service with made-up pictures, of an edge whose file names it.
     Image,
+    /// The service of pages, files and the OpenAPI document, of an edge whose file names it.
+    Web,
     /// The authorizer.
     Authz,
     /// The authorizer's other replica, of an edge with two.
@@ -42,12 +44,13 @@ pub enum Part {
     Envoy,
 }
 
-const ALL: [Part; 8] = [
+const ALL: [Part; 9] = [
     Part::Legacy,
     Part::Users,
     Part::Auth,
     Part::Library,
     Part::Image,
+    Part::Web,
     Part::Authz,
     Part::SecondAuthz,
     Part::Envoy,
@@ -74,9 +77,9 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// The development edge with two services less: books and pictures are still at the legacy backend, and so is the activity of
-    /// people, which has books in it. Most tests need some backend behind `/books` and the file host, and neither library nor
-    /// image service ([`Edge::shipped`] has both). It does not accept sessions of the legacy backend: a test that is about them
+    /// The development edge with three services less: books, pictures, pages and the OpenAPI document are still at the legacy
+    /// backend, and so is the activity of people, which has books in it. Most tests need some backend behind `/books`, the file
+    /// host and the web host, and neither library, image nor web service ([`Edge::shipped`] has all of them). It does not accept sessions of the legacy backend: a test that is about them
     /// describes them itself.
     #[must_use]
     pub fn dev() -> EdgeBuilder {
@@ -251,6 +254,7 @@ impl Edge {
             (Part::Auth, "AUTH_ADDRESS", "/readyz"),
             (Part::Library, "LIBRARY_ADDRESS", "/readyz"),
             (Part::Image, "IMAGE_ADDRESS", "/readyz"),
+            (Part::Web, "WEB_ADDRESS", "/readyz"),
             (Part::Authz, "AUTHZ_ADMIN_ADDRESS", "/readyz"),
             (Part::SecondAuthz, "AUTHZ_2_ADMIN_ADDRESS", "/readyz"),
             (Part::Envoy, "ENVOY_ADMIN_ADDRESS", "/ready"),

@@ -135,7 +135,7 @@ fn all_faults_are_reported_at_once_each_with_line_value_and_fix() {
 fn each_of_these_is_a_fault() {
     let cases: &[(&str, &str, &str)] = &[
         ("policy: signed-in, to: users, answers: users }", "to: users, answers: users }", "has no `policy`"),
-        ("to: legacy, answers: library }", "to: legcy, answers: library }", "did you mean `legacy`?"),
+        ("to: legacy, answers: auth }", "to: legcy, answers: auth }", "did you mean `legacy`?"),
         ("kind: public }", "kind: publik }", "did you mean `public`?"),
         ("edge: dev", "edge: dev\nrewrite: true", "has no field `rewrite`"),
         ("prefix: /books,", "prefix: /books/,", "ends with `/`"),

@@ -24,7 +24,7 @@ impl Empty {
         };
         let edge = write("edge.yaml", &text);
         let wrong =
-            write("wrong.yaml", &text.replace("to: legacy, answers: library", "to: legcy, answers: library"));
+            write("wrong.yaml", &text.replace("to: legacy, answers: auth", "to: legcy, answers: auth"));
         Self { home, edge, wrong }
     }
 

@@ -69,8 +69,8 @@ fn a_public_route_that_changes_something_without_a_limit_is_a_warning() {
         (", limits: [codes] }", " }", "route `auth-code` lets any client POST"),
         (", limits: [renewals] }", " }", "route `auth-refresh` lets any client PATCH"),
         (
-            "methods: [GET, HEAD], policy: public, to: legacy, answers: auth",
-            "policy: public, to: legacy, answers: auth",
+            "methods: [GET, HEAD], policy: public, to: web, answers: pages",
+            "policy: public, to: web, answers: pages",
             "route `web` lets any client POST, PUT, PATCH, DELETE",
         ),
         // Counted, and nothing refused.

@@ -24,20 +24,23 @@ pub struct EdgeBuilder {
     more_at_legacy: bool,
 }
 
-/// The backends of books and pictures in `envoy/edges/dev.yaml`.
-const BACKENDS: [&str; 3] = [
+/// The backends of books, pictures and pages in `envoy/edges/dev.yaml`.
+const BACKENDS: [&str; 4] = [
     "  library: { address: \"${LIBRARY_ADDRESS:-127.0.0.1:3023}\" }\n",
     "  library-calls: { address: \"${LIBRARY_ADDRESS:-127.0.0.1:3023}\", audience: library, protocol: grpc, request_timeout_ms: 2000 }\n",
     "  image: { address: \"${IMAGE_ADDRESS:-127.0.0.1:3024}\" }\n",
+    "  web: { address: \"${WEB_ADDRESS:-127.0.0.1:3028}\" }\n",
 ];
 
 /// The end of each route to them, and of those that need them.
-const ROUTES: [&str; 4] = [
+const ROUTES: [&str; 6] = [
     "prefix: /books, policy: signed-in, to: library,",
     "prefix: /open-graph, methods: [GET, HEAD], policy: public, to: library,",
     // Lists of people's activity have books in them.
     "prefix: /users/@me, policy: signed-in, to: users,",
     "host: file, prefix: /, policy: signed-in, to: image,",
+    "host: web, prefix: /, methods: [GET, HEAD], policy: public, to: web,",
+    "prefix: /openapi, methods: [GET, HEAD], policy: public, to: web,",
 ];
 
 /// The policies of the routes between services that lead to the library, and how those routes name them.
@@ -67,12 +70,12 @@ fn without_legacy_sessions(text: &str) -> String {
     })
 }
 
-/// The development edge's `text` before books and pictures moved to services of their own, and without the sessions of
+/// The development edge's `text` before books, pictures, pages and the OpenAPI document moved to services of their own, and without the sessions of
 /// the legacy backend.
 pub(super) fn with_more_at_legacy(text: &str) -> String {
     let text = &without_legacy_sessions(text);
     let missing = BACKENDS.iter().chain(&ROUTES).chain(&POLICIES).find(|piece| !text.contains(**piece));
-    assert_eq!(missing, None, "envoy/edges/dev.yaml sends books or pictures elsewhere");
+    assert_eq!(missing, None, "envoy/edges/dev.yaml sends books, pictures or pages elsewhere");
     let text = BACKENDS.iter().fold(text.to_owned(), |text, backend| text.replace(backend, ""));
     let moved = ROUTES.iter().fold(text, |text, route| {
         let (kept, _) = route.rsplit_once("to: ").unwrap_or_default();
@@ -104,7 +107,7 @@ impl EdgeBuilder {
         }
     }
 
-    /// Without library and image service: the legacy backend has books and pictures.
+    /// Without library, image and web service: the legacy backend has books, pictures, pages and the OpenAPI document.
     pub(super) fn more_at_legacy(mut self) -> Self {
         self.more_at_legacy = true;
         self
@@ -189,8 +192,8 @@ impl EdgeBuilder {
         self.replace("exposure: public }", &tls).replace("{ listener: public,", "{ listeners: [public, tls],")
     }
 
-    /// Replaces a backend by another address: `LEGACY_ADDRESS`, `AUTH_ADDRESS`, `USERS_ADDRESS`, `LIBRARY_ADDRESS` or
-    /// `IMAGE_ADDRESS`.
+    /// Replaces a backend by another address: `LEGACY_ADDRESS`, `AUTH_ADDRESS`, `USERS_ADDRESS`, `LIBRARY_ADDRESS`,
+    /// `IMAGE_ADDRESS` or `WEB_ADDRESS`.
     #[must_use]
     pub fn stand_in(mut self, variable: &'static str, address: SocketAddr) -> Self {
         self.without.extend(match variable {
@@ -199,6 +202,7 @@ impl EdgeBuilder {
             "USERS_ADDRESS" => Some(Part::Users),
             "LIBRARY_ADDRESS" => Some(Part::Library),
             "IMAGE_ADDRESS" => Some(Part::Image),
+            "WEB_ADDRESS" => Some(Part::Web),
             other => panic!("{other} is not the address of a backend"),
         });
         self.stand_ins.insert(variable, address);
@@ -213,6 +217,7 @@ impl EdgeBuilder {
             .stand_in("USERS_ADDRESS", address)
             .stand_in("LIBRARY_ADDRESS", address)
             .stand_in("IMAGE_ADDRESS", address)
+            .stand_in("WEB_ADDRESS", address)
     }
 
     /// Leaves a part out.
@@ -243,7 +248,11 @@ impl EdgeBuilder {
         if self.more_at_legacy {
             text = with_more_at_legacy(&text);
         }
-        let optional = [(Part::Library, "${LIBRARY_ADDRESS"), (Part::Image, "${IMAGE_ADDRESS")];
+        let optional = [
+            (Part::Library, "${LIBRARY_ADDRESS"),
+            (Part::Image, "${IMAGE_ADDRESS"),
+            (Part::Web, "${WEB_ADDRESS"),
+        ];
         let is_named = optional.map(|(part, variable)| (part, text.contains(variable)));
         for (old, new) in &self.edits {
             assert!(text.contains(old.as_str()), "{old:?} is not in {}", self.file.display());
@@ -263,6 +272,7 @@ impl EdgeBuilder {
             "USERS_ADDRESS",
             "LIBRARY_ADDRESS",
             "IMAGE_ADDRESS",
+            "WEB_ADDRESS",
         ];
         let ports = names.map(|name| (name, Port::lease()));
         let mut addresses: BTreeMap<&str, SocketAddr> =

@@ -46,6 +46,12 @@ impl Edge {
                 command.env("IMAGE_STUB", "dev");
                 ("image", command)
             }
+            Part::Web => {
+                let mut command = Command::new(parts::program("web"));
+                // As `cutover run` starts it. A test of pages needs the build, and the other tests do not.
+                command.env("WEB_ROOT", "apps/web/dist").env("WEB_BUILD", "awaited");
+                ("web", command)
+            }
             Part::Authz => ("authz", Command::new(parts::program("authz-service"))),
             Part::SecondAuthz => ("authz-2", Command::new(parts::program("authz-service"))),
             Part::Envoy => {

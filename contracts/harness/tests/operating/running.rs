@@ -3,6 +3,7 @@
 
 mod legacy_sessions;
 mod other_edges;
+mod pages;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use harness::wire::Request;
 use harness::{Port, envoy, eventually, guard, program, repository, venv, within};
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "EDGE_ADDRESS",
     "EDGE_SERVICE_ADDRESS",
     "ENVOY_ADMIN_ADDRESS",
@@ -24,6 +25,7 @@ const NAMES: [&str; 10] = [
     "USERS_ADDRESS",
     "LIBRARY_ADDRESS",
     "IMAGE_ADDRESS",
+    "WEB_ADDRESS",
 ];
 
 fn command(home: &Path, ports: &[Port]) -> Command {
@@ -262,8 +264,8 @@ fn the_first_shadow_of_a_running_edge_starts_the_comparator() {
     let alone = std::fs::read_to_string(&file).expect("the edge file is readable");
     let (copies, report) = (Port::lease(), Port::lease());
     let shadowed = alone.replace(
-        "policy: public, to: legacy, answers: library",
-        "policy: public, to: legacy, shadow: users, answers: library",
+        "policy: public, to: web, answers: library",
+        "policy: public, to: web, shadow: users, answers: library",
     );
     assert_ne!(shadowed, alone);
     let mut command = command(home.path(), &ports);

@@ -63,7 +63,7 @@ impl Application {
                 "codes: { per: address, rate: 1, seconds: 3600, burst: 2 }",
             )
             .variable("EDGE_TLS_ADDRESS", &encrypted.address().to_string())
-            .variable("WEB_ADDRESS", &direct.address().to_string())
+            .stand_in("WEB_ADDRESS", direct.address())
             .variable("EDGE_NAME", "web")
             .variable("ROOT_DOMAIN", HOST)
             .variable("TOKEN_ISSUER", &format!("https://api.{HOST}/auth"))

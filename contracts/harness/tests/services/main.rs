@@ -12,6 +12,7 @@ mod moving_under_load;
 mod new_service;
 mod older_surface;
 mod openapi_answers;
+mod pages;
 mod passkeys;
 mod public_paths;
 mod service_calls;

@@ -5,14 +5,36 @@
 use edge_config::{Match, route_of};
 use harness::{Edge, eventually, operations, program, repository};
 
+use crate::pages;
+
 use crate::moving_auth::browser::{Browser, EMAIL};
 
-/// The edges, each with the names of its hosts for the API and for files.
-const EDGES: [(&str, &str, &str); 3] = [
-    ("dev", "api.dev-domain.test", "file.dev-domain.test"),
-    ("prod", "api.example.com", "file.example.com"),
-    ("web", "api.cutover.localhost", "file.cutover.localhost"),
-];
+/// The edges, each with the domain below which its hosts are.
+const EDGES: [(&str, &str); 3] =
+    [("dev", "dev-domain.test"), ("prod", "example.com"), ("web", "cutover.localhost")];
+
+/// The OpenAPI document, on the API host: in YAML, and where the legacy backend has it.
+const DOCUMENTS: [&str; 3] = ["/openapi/", "/openapi/openapi.json", "/openapi/public.yaml"];
+
+/// A host of an edge file, its name, a method and a path.
+type Public = (&'static str, String, String, String);
+
+/// Every public path below `domain`: the operations of the document, the document itself, and the pages.
+fn public_paths(domain: &str) -> Vec<Public> {
+    let (api, files) = (format!("api.{domain}"), format!("file.{domain}"));
+    let get = |host: &'static str, name: &str, path: &str| {
+        (host, name.to_owned(), "GET".to_owned(), path.to_owned())
+    };
+    let operations = operations_of_the_contract().into_iter().map(|operation| {
+        let (host, name) = if operation.server.is_some() { ("file", &files) } else { ("api", &api) };
+        let target = operation.target();
+        let path = target.split('?').next().unwrap_or_default().to_owned();
+        (host, name.clone(), operation.method, path)
+    });
+    let documents = DOCUMENTS.map(|path| get("api", &api, path));
+    let pages = pages::ROUTES.map(|path| get("web", domain, path));
+    operations.chain(documents).chain(pages).collect()
+}
 
 fn operations_of_the_contract() -> Vec<operations::Operation> {
     let file = repository().join("contracts/openapi/public.yaml");
@@ -25,34 +47,30 @@ fn operations_of_the_contract() -> Vec<operations::Operation> {
 #[test]
 fn every_public_path_of_the_contract_goes_to_a_new_service_and_can_be_moved_back() {
     let home = tempfile::tempdir().expect("a temporary directory");
-    for (name, api, files) in EDGES {
+    for (name, domain) in EDGES {
         let file = repository().join(format!("envoy/edges/{name}.yaml"));
         let text = std::fs::read_to_string(&file).expect("the edge file is readable");
         let edge = edge_config::load(&file, &|_| None).expect("the edge file is valid");
         let copy = home.path().join(format!("{name}.yaml"));
         let mut moved = Vec::new();
-        for operation in operations_of_the_contract() {
-            let host = if operation.server.is_some() { files } else { api };
-            let target = operation.target();
-            let path = target.split('?').next().unwrap_or_default();
-            let served = edge.hosts.get(if operation.server.is_some() { "file" } else { "api" });
+        for (key, host, method, path) in public_paths(domain) {
+            let served = edge.hosts.get(key);
             let listener = served.and_then(|host| host.listeners.first()).expect("the edge has the host");
-            let taken = route_of(&edge, listener.as_str(), host, &operation.method, path);
+            let taken = route_of(&edge, listener.as_str(), &host, &method, &path);
             let Match::Route(route) = taken else {
-                panic!("{name}: {} {path} has no route", operation.method);
+                panic!("{name}: {method} {host}{path} has no route");
             };
             let backend = route.destination.only().map(ToString::to_string);
             assert!(
                 backend.as_deref().is_some_and(|backend| backend != "legacy"),
-                "{name}: {} {path} takes the route {} to {backend:?}",
-                operation.method,
+                "{name}: {method} {host}{path} takes the route {} to {backend:?}",
                 route.name
             );
             if !moved.contains(&route.name) {
                 moved.push(route.name.clone());
             }
         }
-        assert!(moved.len() >= 12, "{name}: {moved:?}");
+        assert!(moved.len() >= 14, "{name}: {moved:?}");
         for route in moved {
             std::fs::write(&copy, &text).expect("it is writable");
             let mut set = std::process::Command::new(program("cutover"));
