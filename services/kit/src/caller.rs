@@ -343,11 +343,19 @@ extract!(Caller, Person, Client, ServiceCaller, PlatformService, TenantService);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionExpiry(pub Option<u64>);
 
-/// The two claims that are read from a token with an unverified signature.
+/// The claims that are read from a token with an unverified signature.
 #[derive(Deserialize)]
 struct Unverified {
-    sid: SessionId,
+    sid: Option<SessionId>,
+    /// The session in a token of the legacy backend. Other issuers can mean anything by `id`.
+    id: Option<serde_json::Value>,
     exp: u64,
+}
+
+impl Unverified {
+    fn session(&self) -> Option<SessionId> {
+        self.sid.or_else(|| self.id.as_ref()?.as_str()?.parse().ok())
+    }
 }
 
 impl<S> FromRequestParts<S> for SessionExpiry
@@ -363,7 +371,7 @@ where
         };
         let exp = access_tokens(&parts.headers)
             .filter_map(unverified)
-            .find(|claims| person.session == Some(claims.sid.into()))
+            .find(|claims| person.session.is_some() && person.session == claims.session().map(Into::into))
             .map(|claims| claims.exp);
         Ok(Self(exp))
     }

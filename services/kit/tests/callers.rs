@@ -7,10 +7,12 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::FromRef;
 use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::ManualClock;
 use identity::assertion::{Signer, Verifier};
 use identity::{Caller as Proved, Role, Service};
-use kit::caller::Words;
+use kit::caller::{SessionExpiry, Words};
 use kit::testing::{START, TENANT, TestHome, person};
 use kit::{Caller, Client, Gate, Person, PlatformService, ServiceCaller, TenantService};
 use tower::ServiceExt as _;
@@ -42,6 +44,7 @@ impl Fixture {
         let gate = Gate::new(verifier, Arc::new(clock.clone()), words);
         let router = Router::new()
             .route("/person", get(|Person(person): Person| async move { person.subject.to_string() }))
+            .route("/expiry", get(|expiry: SessionExpiry| async move { format!("{:?}", expiry.0) }))
             .route("/service", get(|service: ServiceCaller| async move { called(service) }))
             .route("/platform", get(|service: PlatformService| async move { service.name.to_string() }))
             .route(
@@ -261,5 +264,33 @@ async fn the_plain_tenant_has_to_be_the_signed_one() {
     for tenants in [&[TENANT][..], &[""], &[TENANT, TENANT]] {
         let refused = (REFUSED.0, REFUSED.1.to_owned());
         assert_eq!(f.ask_for("/platform", &[&platform], tenants).await, refused, "{tenants:?}");
+    }
+}
+
+/// A token of the legacy backend names its session `id`, one of the platform `sid`.
+#[tokio::test]
+async fn the_expiry_is_that_of_the_token_of_the_verified_session() {
+    const OTHER: &str = "0192d3c0-0000-7000-8000-0000000000cc";
+    let f = Fixture::new();
+    let identity = f.sign(&Proved::Person(person(SUBJECT, SESSION, Role::NORMAL)), "here");
+    for (claims, expected) in [
+        (format!(r#"{{"sid":"{SESSION}","exp":7}}"#), Some(7)),
+        (format!(r#"{{"id":"{SESSION}","exp":7}}"#), Some(7)),
+        (format!(r#"{{"id":"{OTHER}","sid":"{SESSION}","exp":7}}"#), Some(7)),
+        (format!(r#"{{"sid":"{SESSION}","id":17,"exp":7}}"#), Some(7)),
+        (format!(r#"{{"sid":"{OTHER}","id":"{SESSION}","exp":7}}"#), None),
+        (format!(r#"{{"id":"{OTHER}","exp":7}}"#), None),
+        (r#"{"id":["x"],"exp":7}"#.to_owned(), None),
+        (r#"{"exp":7}"#.to_owned(), None),
+        (format!(r#"{{"id":"{SESSION}"}}"#), None),
+    ] {
+        let token = format!("x.{}.x", URL_SAFE_NO_PAD.encode(&claims));
+        let request = http::Request::get("/expiry")
+            .header("x-madome-identity", &identity)
+            .header("x-tenant-id", TENANT)
+            .header("cookie", format!("madome_access_token={token}"));
+        let response = f.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let body = to_bytes(response.into_body(), 1_024).await.unwrap();
+        assert_eq!(String::from_utf8(body.to_vec()).unwrap(), format!("{expected:?}"), "{claims}");
     }
 }
