@@ -10,6 +10,10 @@ use super::{Activity, failed, row_id};
 use crate::account::Owner;
 use crate::error::Error;
 
+/// How often a taste is tried to express. Each try that fails needs another request of the same person, about the same
+/// subject, within the milliseconds of two statements.
+const TRIES: usize = 5;
+
 /// What a taste is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
@@ -147,10 +151,24 @@ impl Activity {
         subject: &Subject,
         is_dislike: bool,
     ) -> Result<Expressed, Error> {
-        // Rows from before the legacy backend have other ids, so a taste is found by its content.
-        if self.taste(owner, subject).await?.is_some() {
-            return self.replace(owner, subject, is_dislike).await;
+        // Between two statements another request can add, replace or remove the taste. A statement that changes nothing
+        // only shows that one did, so the taste is read again.
+        for _ in 0..TRIES {
+            // Rows from before the legacy backend have other ids, so a taste is found by its content.
+            let is_stored = match self.taste(owner, subject).await? {
+                Some(taste) if taste.is_dislike == is_dislike => return Ok(Expressed::Unchanged),
+                Some(_) => self.replace(owner, subject, is_dislike).await?,
+                None => self.add(owner, subject, is_dislike).await?,
+            };
+            if is_stored {
+                return Ok(Expressed::Stored);
+            }
         }
+        Err(Error::Store(DbErr::Custom("other requests changed a taste again and again".to_owned())))
+    }
+
+    /// Adds a taste. Returns false when one about the subject is stored already.
+    async fn add(&self, owner: Owner, subject: &Subject, is_dislike: bool) -> Result<bool, Error> {
         let mut add = Query::insert().into_table(subject.kind().table()).take();
         let (id, user) = (owner.id(), Expr::val(owner.id()));
         let (taken, now) = (Expr::val(is_dislike), Expr::val(self.now()));
@@ -169,16 +187,13 @@ impl Activity {
                     now,
                 ]),
         };
-        // Two requests at once: the id lets one of them in, and the other one finds that taste, which can be the opposite.
+        // Two requests at once: the id lets one of them in.
         add.on_conflict(OnConflict::column("id").do_nothing().to_owned());
-        match self.change_taste(owner, &add).await? {
-            0 => self.replace(owner, subject, is_dislike).await,
-            _ => Ok(Expressed::Stored),
-        }
+        Ok(self.change_taste(owner, &add).await? > 0)
     }
 
-    /// Replaces a stored taste by its opposite. The time stays.
-    async fn replace(&self, owner: Owner, subject: &Subject, is_dislike: bool) -> Result<Expressed, Error> {
+    /// Replaces a stored taste by its opposite. The time stays. Returns false when there is none.
+    async fn replace(&self, owner: Owner, subject: &Subject, is_dislike: bool) -> Result<bool, Error> {
         let change = Query::update()
             .table(subject.kind().table())
             .value("is_dislike", is_dislike)
@@ -186,8 +201,7 @@ impl Activity {
             .cond_where(subject.is())
             .and_where(Expr::col("is_dislike").eq(!is_dislike))
             .take();
-        let changed = self.change_taste(owner, &change).await?;
-        Ok(if changed == 0 { Expressed::Unchanged } else { Expressed::Stored })
+        Ok(self.change_taste(owner, &change).await? > 0)
     }
 
     /// Removes a taste: only a dislike or only a like, if `is_dislike` says so. Returns whether there was one.

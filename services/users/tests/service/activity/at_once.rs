@@ -68,3 +68,53 @@ async fn a_like_and_a_dislike_at_once_are_both_stored_on_sqlite() {
         assert_eq!((like.status, dislike.status), (201, 201), "{book}");
     }
 }
+
+/// The like is there when the request reads it, and a removal is faster than the change to a dislike.
+#[tokio::test]
+async fn a_taste_whose_opposite_is_removed_meanwhile_is_stored() {
+    let postgres = PrivatePostgres::start();
+    let app = TestApp::on(Some(postgres.url())).await;
+    let (database, demo) = (app.database().await, app.as_demo());
+    let book = json!({"kind": "book", "book_id": 7});
+    let tag = json!({"kind": "book_tag", "tag_kind": "misc", "tag_name": "full color"});
+    for (table, subject, path) in
+        [("likes_book", book, "book/7"), ("likes_book_tag", tag, "book-tag/misc-full-color")]
+    {
+        let body = |is_dislike: bool| {
+            let mut body = subject.clone();
+            body["is_dislike"] = json!(is_dislike);
+            body.to_string()
+        };
+        assert_eq!(app.call(LINE, &demo, &body(false)).await.status, 201);
+        let faster = database.begin().await.unwrap();
+        faster.execute_unprepared(&format!("DELETE FROM {table}")).await.unwrap();
+        let commit = async {
+            harness::eventually_async("the request waits", async || waits_for_a_row(&database).await).await;
+            faster.commit().await.unwrap();
+        };
+        let dislike = body(true);
+        let (answer, ()) = tokio::join!(app.call(LINE, &demo, &dislike), commit);
+        assert_eq!(answer.status, 201, "{subject}");
+        let stored = app.call(&format!("GET /users/@me/tastes/{path}"), &demo, "").await;
+        let stored: Value = serde_json::from_str(&stored.body).unwrap();
+        assert_eq!(stored["is_dislike"], true, "{subject}");
+    }
+}
+
+/// SQLite has one writer, so a trigger removes the like in the moment of its change.
+#[tokio::test]
+async fn a_taste_whose_opposite_is_removed_meanwhile_is_stored_on_sqlite() {
+    let app = TestApp::new().await;
+    let demo = app.as_demo();
+    let body = |is_dislike: bool| json!({"kind": "book", "book_id": 7, "is_dislike": is_dislike}).to_string();
+    assert_eq!(app.call(LINE, &demo, &body(false)).await.status, 201);
+    app.sql(
+        "CREATE TRIGGER faster BEFORE UPDATE ON likes_book BEGIN \
+         DELETE FROM likes_book WHERE id = OLD.id; SELECT RAISE(IGNORE); END",
+    )
+    .await;
+    assert_eq!(app.call(LINE, &demo, &body(true)).await.status, 201);
+    let stored = app.call("GET /users/@me/tastes/book/7", &demo, "").await;
+    let stored: Value = serde_json::from_str(&stored.body).unwrap();
+    assert_eq!(stored["is_dislike"], true);
+}
