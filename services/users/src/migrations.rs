@@ -6,6 +6,7 @@
 
 mod activity;
 mod devices;
+mod older_handles;
 mod removals;
 
 use kit::store::StoreError;
@@ -25,9 +26,11 @@ struct Steps;
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
+            Box::new(older_handles::SetAside),
             Box::new(LegacyTable),
             Box::new(HandleAndTenant),
             Box::new(NormalNames),
+            Box::new(older_handles::PutBack),
             Box::new(activity::Tables),
             Box::new(removals::Removals),
             Box::new(events::tables::Handled),
@@ -107,31 +110,38 @@ impl MigrationName for NormalNames {
 #[async_trait::async_trait]
 impl MigrationTrait for NormalNames {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let database = manager.get_connection();
         for column in ["name", "handle"] {
-            let all = Query::select().from("users").columns(["id", column]).to_owned();
-            for row in database.query_all(&all).await? {
-                let (id, text): (uuid::Uuid, String) = (row.try_get("", "id")?, row.try_get("", column)?);
-                let Some(normal) = kit::shown::normal(&text).ok().filter(|normal| *normal != text) else {
-                    continue;
-                };
-                let same = Query::select()
-                    .from("users")
-                    .column("id")
-                    .and_where(Expr::col(column).eq(normal.as_str()))
-                    .to_owned();
-                // Checked beforehand: a failed update would end the whole transaction.
-                if normal.is_empty() || database.query_one(&same).await?.is_some() {
-                    continue;
-                }
-                let update = Query::update()
-                    .table("users")
-                    .value(column, normal)
-                    .and_where(Expr::col("id").eq(id))
-                    .to_owned();
-                database.execute(&update).await?;
-            }
+            normal_forms(manager, column).await?;
         }
         Ok(())
     }
+}
+
+/// Converts the texts of a unique `column` of people to their stored form, unless another person has that form.
+async fn normal_forms(manager: &SchemaManager<'_>, column: &'static str) -> Result<(), DbErr> {
+    let database = manager.get_connection();
+    let all = Query::select()
+        .from("users")
+        .columns(["id", column])
+        .and_where(Expr::col(column).is_not_null())
+        .to_owned();
+    for row in database.query_all(&all).await? {
+        let (id, text): (uuid::Uuid, String) = (row.try_get("", "id")?, row.try_get("", column)?);
+        let Some(normal) = kit::shown::normal(&text).ok().filter(|normal| *normal != text) else {
+            continue;
+        };
+        let same = Query::select()
+            .from("users")
+            .column("id")
+            .and_where(Expr::col(column).eq(normal.as_str()))
+            .to_owned();
+        // Checked beforehand: a failed update would end the whole transaction.
+        if normal.is_empty() || database.query_one(&same).await?.is_some() {
+            continue;
+        }
+        let update =
+            Query::update().table("users").value(column, normal).and_where(Expr::col("id").eq(id)).to_owned();
+        database.execute(&update).await?;
+    }
+    Ok(())
 }

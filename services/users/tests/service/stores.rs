@@ -82,10 +82,55 @@ async fn a_legacy_table_is_taken_over(database_url: Option<&str>, file: &std::pa
     }
 }
 
+/// A generation after the legacy backend has handles of its own.
+async fn the_handles_of_a_dump_are_kept(database_url: Option<&str>, file: &std::path::Path) {
+    let database = kit::store::open(database_url, file).await.unwrap();
+    database
+        .execute_unprepared(
+            "CREATE TABLE users (
+                 id uuid PRIMARY KEY, name varchar NOT NULL UNIQUE, handle varchar, email varchar NOT NULL UNIQUE,
+                 role smallint NOT NULL, created_at timestamp with time zone NOT NULL, updated_at timestamp with time zone NOT NULL);
+             CREATE UNIQUE INDEX users_handle_key ON users (handle);",
+        )
+        .await
+        .unwrap();
+    // A handle that is another person's name, one that is not in its form, and a person without one whose name is taken.
+    let people =
+        [("Ann", Some("ben"), "ben"), ("ben", None, "ben-"), ("Zoe", Some("zoe\u{308}"), "zo\u{eb}")];
+    for (number, (name, handle, _)) in (1..).zip(people) {
+        let id = format!("00000000-0000-7000-8000-0000000000d{number}");
+        let id =
+            if database_url.is_none() { format!("X'{}'", id.replace('-', "")) } else { format!("'{id}'") };
+        let handle = handle.map_or("NULL".to_owned(), |handle| format!("'{handle}'"));
+        let row = format!(
+            "INSERT INTO users VALUES ({id}, '{name}', {handle}, '{name}@x', 0, '2022-01-31 17:12:00+00:00', \
+             '2022-01-31 17:12:00+00:00')"
+        );
+        database.execute_unprepared(&row).await.unwrap();
+    }
+    users::migrations::run(&database).await.unwrap();
+    users::migrations::run(&database).await.expect("a second start changes nothing");
+    let accounts = users::account::Accounts::new(database.clone(), std::sync::Arc::new(clock::SystemClock));
+    let platform = kit::Reach::from(&kit::testing::platform_service("auth"));
+    for (name, _, expected) in people {
+        let key = users::account::Key::Email(format!("{name}@x"));
+        let profile = accounts.look_up(platform, &key).await.unwrap().profile;
+        assert_eq!(profile.name, name);
+        assert!(profile.handle.starts_with(expected), "{name}: {}", profile.handle);
+    }
+    let twice = "UPDATE users SET handle = 'ben' WHERE name = 'Zoe'";
+    assert!(database.execute_unprepared(twice).await.is_err(), "a handle is unique");
+    assert!(
+        database.execute_unprepared("SELECT 1 FROM users_older_handles").await.is_err(),
+        "nothing is left"
+    );
+}
+
 #[tokio::test]
 async fn sqlite() {
     an_account_from_creation_to_change(None).await;
     let directory = tempfile::tempdir().unwrap();
+    the_handles_of_a_dump_are_kept(None, &directory.path().join("handles.sqlite")).await;
     a_legacy_table_is_taken_over(None, &directory.path().join("legacy.sqlite")).await;
 }
 
@@ -95,6 +140,9 @@ async fn postgresql() {
     // The legacy backend's database first: the new service starts on it.
     a_legacy_table_is_taken_over(Some(&postgres.url()), std::path::Path::new("unused")).await;
     an_account_from_creation_to_change(Some(postgres.url())).await;
+    postgres.sql("CREATE DATABASE handles");
+    let url = format!("postgres://postgres@127.0.0.1:{}/handles", postgres.port());
+    the_handles_of_a_dump_are_kept(Some(&url), std::path::Path::new("unused")).await;
 }
 
 #[tokio::test]
