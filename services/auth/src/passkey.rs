@@ -213,7 +213,7 @@ impl Passkeys {
     ) -> Result<(), Error> {
         let state = self.ceremonies.take(&Owner::Authentication(email.to_owned()), id).await?;
         let state: AuthenticationState = decode(state.ok_or(Error::Unauthorized)?.as_bytes())?;
-        let credential_id = identifier(&answer.raw_id).ok_or(Error::Unauthorized)?;
+        let credential_id = identifier(&answer.raw_id).map_err(|_| Error::Unauthorized)?;
         let own = Entity::find_by_id(credential_id).filter(of_person(holder.subject, holder.tenant));
         let row = own.one(&self.database).await.map_err(Error::Store)?;
         let row = row.ok_or(Error::Unauthorized)?;
@@ -267,7 +267,7 @@ impl Passkeys {
     /// [`Error::InvalidCredentialId`] when it is not base64url, [`Error::UnknownPasskey`] when the person has none with
     /// this id, [`Error::Store`].
     pub async fn delete(&self, person: &Member, credential_id: &str) -> Result<(), Error> {
-        let credential_id = identifier(credential_id).ok_or(Error::InvalidCredentialId)?;
+        let credential_id = identifier(credential_id)?;
         let deleted = Entity::delete_many()
             .filter(Column::CredentialId.eq(credential_id))
             .filter(of_person(person.subject, person.tenant.id()))
@@ -334,9 +334,13 @@ fn readable(row: &Model) -> Option<StoredPasskey> {
         .ok()
 }
 
-/// Reads the id of a passkey.
-fn identifier(text: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text).ok().filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES)
+/// Reads the id of a passkey. One that no passkey can have is not looked for.
+fn identifier(text: &str) -> Result<Vec<u8>, Error> {
+    let id = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::InvalidCredentialId)?;
+    if id.is_empty() {
+        return Err(Error::InvalidCredentialId);
+    }
+    if id.len() > MAX_ID_BYTES { Err(Error::UnknownPasskey) } else { Ok(id) }
 }
 
 /// Logs why an answer is not accepted. The client reads only that it is not.

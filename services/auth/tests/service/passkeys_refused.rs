@@ -230,7 +230,8 @@ async fn hostile_bytes_get_the_contracts_answer() {
     let (pair, mut device) = with_passkey(&app, EMAIL).await;
     for id in ["A", "A=", "AA==", "*", "%ff", "A/A", &"A".repeat(3_000)] {
         let status = app.call_as(&pair, &format!("DELETE /auth/passkeys/{id}"), "").await.status;
-        assert_eq!(status, if id.contains('/') { 404 } else { 400 }, "{id}");
+        // The last one is base64url, and longer than the id of any passkey.
+        assert_eq!(status, if id.contains('/') || id.len() == 3_000 { 404 } else { 400 }, "{id}");
     }
     let deep = format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000));
     let bodies =
