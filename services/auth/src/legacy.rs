@@ -35,6 +35,10 @@ use endpoint::Endpoint;
 use store::Store;
 use token::{Kind, Proved, Unproved};
 
+/// How many legacy sessions one request can sign out of. The legacy backend's refresh cookie has one path in each
+/// generation, so a browser has two at most. Any client can make tokens up, and each costs a call.
+const MOST_SIGN_OUTS: usize = 2;
+
 /// Access to the sessions of the legacy backend.
 #[derive(Clone, Debug)]
 pub enum LegacySessions {
@@ -132,11 +136,15 @@ impl LegacySessions {
     }
 
     /// Signs out of the legacy sessions in the cookies of a request: those of the refresh tokens, without one
-    /// that of the access token. Tokens that are not the legacy backend's are left out.
+    /// that of the access token. Tokens that are not the legacy backend's are left out, and so are all but the last
+    /// [`MOST_SIGN_OUTS`].
     ///
-    /// # Errors
-    /// The error of Redis or of the legacy backend. Sessions may be alive then.
-    pub async fn sign_out(&self, presented: &Presented<'_>, now: UnixTime) -> io::Result<Vec<SignedOut>> {
+    /// Through the endpoint the legacy backend decides whose session ends, and it does not verify the signature. Its refresh
+    /// would, but it refuses a pair that is expired or ended, whose sign-out must succeed.
+    ///
+    /// The error of Redis or of the legacy backend is the last outcome: the sessions after it are not tried, because each
+    /// would wait as long. They may be alive, and so may be the one that failed.
+    pub async fn sign_out(&self, presented: &Presented<'_>, now: UnixTime) -> Vec<io::Result<SignedOut>> {
         let mut tokens: Vec<(Unproved<'_>, Kind)> = presented
             .refresh()
             .iter()
@@ -145,24 +153,21 @@ impl LegacySessions {
         if tokens.is_empty() {
             tokens.extend(presented.access().and_then(Unproved::read).map(|token| (token, Kind::Access)));
         }
+        // The last ones count, as among equal names.
+        tokens.drain(..tokens.len().saturating_sub(MOST_SIGN_OUTS));
         let mut outcomes = Vec::with_capacity(tokens.len());
         for (token, kind) in &tokens {
-            outcomes.push(match self {
-                Self::Store(store) => sign_out_by_key(store, token, *kind, now).await?,
-                Self::Endpoint(endpoint) => {
-                    let name = match kind {
-                        Kind::Access => crate::cookie::ACCESS_COOKIE,
-                        Kind::Refresh => crate::cookie::REFRESH_COOKIE,
-                    };
-                    if endpoint.sign_out(&format!("{name}={}", token.text())).await? {
-                        SignedOut::Before
-                    } else {
-                        SignedOut::Unproved
-                    }
-                }
-            });
+            let outcome = match self {
+                Self::Store(store) => sign_out_by_key(store, token, *kind, now).await,
+                Self::Endpoint(endpoint) => sign_out_there(endpoint, token, *kind).await,
+            };
+            let has_failed = outcome.is_err();
+            outcomes.push(outcome);
+            if has_failed {
+                break;
+            }
         }
-        Ok(outcomes)
+        outcomes
     }
 
     /// Returns the access token of the living session `session`, if the request has it. Through the endpoint the legacy
@@ -189,6 +194,15 @@ impl LegacySessions {
             }
         }
     }
+}
+
+async fn sign_out_there(endpoint: &Endpoint, token: &Unproved<'_>, kind: Kind) -> io::Result<SignedOut> {
+    let name = match kind {
+        Kind::Access => crate::cookie::ACCESS_COOKIE,
+        Kind::Refresh => crate::cookie::REFRESH_COOKIE,
+    };
+    let is_known = endpoint.sign_out(&format!("{name}={}", token.text())).await?;
+    Ok(if is_known { SignedOut::Before } else { SignedOut::Unproved })
 }
 
 async fn sign_out_by_key(

@@ -7,22 +7,35 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
 use reqwest::Response;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::cookie::{ACCESS_COOKIE, REFRESH_COOKIE};
 
 /// The longest text of a refusal in bytes. The legacy backend's have about twenty.
 const MAX_TEXT_BYTES: usize = 1_024;
 
+/// How many calls of one kind are at the legacy backend at once. It has a few workers, so more calls would only wait there,
+/// in front of the people whom it still serves itself.
+const MOST_CALLS: usize = 32;
+
 /// Sends requests to the legacy backend.
 #[derive(Clone)]
 pub struct Endpoint {
     client: reqwest::Client,
     url: String,
+    patience: Duration,
+    /// The places of checks. The edge has verified their sessions.
+    checks: Arc<Semaphore>,
+    /// The places of refreshes and sign-outs. Any client can make up their tokens, so a flood of them must not take the
+    /// places of checks.
+    changes: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -46,7 +59,8 @@ pub struct Fresh {
 }
 
 impl Endpoint {
-    /// Uses the legacy backend at `url`, which is not the edge. A request may take `patience`.
+    /// Uses the legacy backend at `url`, which is not the edge. A request may take `patience`, and before it may wait as long for
+    /// its place among [`MOST_CALLS`].
     ///
     /// # Errors
     /// An error message, when the HTTP client cannot be set up.
@@ -59,7 +73,8 @@ impl Endpoint {
             .no_proxy()
             .build()
             .map_err(|error| format!("the client for {url} cannot start: {error}"))?;
-        Ok(Self { client, url: url.to_owned() })
+        let places = || Arc::new(Semaphore::new(MOST_CALLS));
+        Ok(Self { client, url: url.to_owned(), patience, checks: places(), changes: places() })
     }
 
     /// Asks whether the session of an access token is alive.
@@ -115,6 +130,12 @@ impl Endpoint {
     }
 
     async fn send(&self, method: Method, cookie: &str) -> io::Result<Response> {
+        let places = if method == Method::GET { &self.checks } else { &self.changes };
+        let busy =
+            || io::Error::new(io::ErrorKind::TimedOut, "too many calls to the legacy backend are open");
+        let place = timeout(self.patience, places.acquire()).await.map_err(|_| busy())?;
+        // Held until the answer begins.
+        let _place = place.map_err(io::Error::other)?;
         let mut cookie = HeaderValue::from_str(cookie).map_err(io::Error::other)?;
         cookie.set_sensitive(true);
         let request = self.client.request(method, format!("{}/auth/token", self.url)).header(COOKIE, cookie);

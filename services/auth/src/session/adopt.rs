@@ -23,8 +23,8 @@ impl Sessions {
     /// request was faster. A session in the legacy backend's form that began here has a row: the new session joins its
     /// family.
     ///
-    /// The order leaves a way back: the rows are written first, then the key is taken from the legacy
-    /// backend's Redis, then the transaction commits. When the commit fails, the key is given back. When this
+    /// The order leaves a way back: the person is locked first, then the key is taken from the legacy
+    /// backend's Redis, then the rows are written and the transaction commits. When the commit fails, the key is given back. When this
     /// process ends in between, the database has no session of the family, and a copy of the key is still in
     /// Redis, so the next request with the same pair succeeds. A living key beside a stored family means that
     /// the commit was reported as failed and was not: no client received those tokens, so they end.
@@ -61,7 +61,6 @@ impl Sessions {
                 of_old.count(&transaction).await.map_err(Error::Store)? > 0
             }
         };
-        self.make_room(&transaction, &mut person, now).await?;
         if let Some(store) = store {
             match store.take(old.session).await {
                 Ok(Taken::Alive) => {}
@@ -119,6 +118,8 @@ impl Sessions {
             .exec(&transaction)
             .await
             .map_err(Error::Store)?;
+        // Only now: it announces the end of other sign-ins to the edge, and a request that takes no key must end none.
+        self.make_room(&transaction, person, now).await?;
         insert(&transaction, holder, new, family, now).await?;
         self.commit(transaction, holder, new).await
     }

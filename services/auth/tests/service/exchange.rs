@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use auth::settings::{Legacy, LegacyWay, Settings};
+use auth::settings::{Bounds, Legacy, LegacyWay, Settings};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -83,7 +83,7 @@ impl Beside {
     }
 }
 
-fn token(claims: &Value, key: &str) -> String {
+pub(crate) fn token(claims: &Value, key: &str) -> String {
     let part = |text: String| URL_SAFE_NO_PAD.encode(text);
     let signed =
         format!("{}.{}", part(r#"{"typ":"JWT","alg":"HS256"}"#.to_owned()), part(claims.to_string()));
@@ -290,6 +290,67 @@ async fn a_sign_out_ends_a_legacy_session_that_is_proved() {
     assert_eq!(beside.names().await, BTreeSet::new());
     assert!(app.revoked().iter().any(|line| line["sid"] == SESSION));
     assert_eq!(app.refresh(&pair).await, unauthorized());
+}
+
+#[tokio::test]
+async fn a_sign_out_that_ended_an_own_session_does_not_need_the_legacy_backends_redis() {
+    let mut beside = Beside::new().await;
+    let old = beside.pair();
+    let new = beside.app.refresh(&old).await.pair();
+    beside.app.settings.legacy = Some(legacy(&beside.redis, Duration::from_millis(200)));
+    beside.app.restart().await;
+    beside.redis.process().signal(Signal::Stop);
+    let sign_out =
+        async |cookie: String| beside.app.call("DELETE /auth/token", &[("cookie", &cookie)], "").await;
+    let answer = sign_out(old.cookie()).await;
+    assert_eq!(answer, Answer::text(500, "Internal server error"), "nothing has ended");
+    let answer = sign_out(format!("{}; madome_refresh_token={}", new.cookie(), old.refresh)).await;
+    assert_eq!(answer.status, 204);
+    assert!(answer.cookies.len() >= 2 && answer.cookies.iter().all(|line| line.contains("Max-Age=0")));
+    assert_eq!(beside.app.check(&new, "").await.status, 401);
+    beside.redis.process().signal(Signal::Continue);
+}
+
+/// The edge gives a session of the legacy backend no role of its own.
+#[tokio::test]
+async fn the_role_of_a_legacy_session_is_the_accounts() {
+    let beside = Beside::new().await;
+    let (app, pair) = (&beside.app, beside.pair());
+    app.people.set("demo@example.com", DEMO, 1);
+    let identity = app.edge.person(&kit::testing::person(DEMO, SESSION, identity::Role(0)), "auth");
+    let check = async |query: &str| {
+        let headers = [("cookie", pair.cookie()), ("x-madome-identity", identity.clone())];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        app.call(&format!("GET /auth/token{query}"), &headers, "").await
+    };
+    for query in ["", "?role=1"] {
+        let answer = check(query).await;
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!((answer.status, &body["user_role"]), (200, &json!(1)), "{query}");
+    }
+    let too_low = check("?role=2").await;
+    assert_eq!((too_low.status, too_low.body.as_str()), (403, "Permission denied"));
+    app.people.remove("demo@example.com");
+    assert_eq!(check("").await, unauthorized());
+}
+
+/// Of requests with one pair, one makes room for its session. The others must not end further sign-ins.
+#[tokio::test]
+async fn an_exchange_that_is_too_late_ends_no_other_sign_in() {
+    let mut beside = Beside::new().await;
+    beside.app.settings.bounds = Bounds { sessions: 2, ..Bounds::default() };
+    beside.app.restart().await;
+    let app = &beside.app;
+    let oldest = app.login("demo@example.com").await;
+    app.clock.advance_seconds(1);
+    let newer = app.login("demo@example.com").await;
+    let pair = beside.pair();
+    let all = futures_util::future::join_all((0..8).map(|_| app.refresh(&pair))).await;
+    assert_eq!(all.iter().filter(|answer| answer.status == 201).count(), 1, "{all:?}");
+    let ended = |pair: &Pair| app.revoked().iter().any(|line| line["sid"] == pair.claim("sid"));
+    assert!(ended(&oldest), "the bound holds");
+    assert!(!ended(&newer), "the edge was not told that it ended");
+    assert_eq!(app.check(&newer, "").await.status, 200);
 }
 
 #[tokio::test]
