@@ -3,7 +3,7 @@
 use kit::testing::PrivatePostgres;
 use serde_json::Value;
 
-use crate::stage::Stage;
+use crate::stage::{SLEEPING, Stage, send};
 
 const TABLES: &str = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
 
@@ -132,4 +132,29 @@ fn a_rollback_without_a_record_is_refused() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.log.contains("has no record of a move"), "{refused:?}");
     assert!(!stage.state().exists());
+}
+
+/// It has all rows of the target, and a program that still uses it.
+#[test]
+fn the_copy_for_checks_of_a_killed_run_is_dropped_by_the_next_command() {
+    let stage = Stage::set();
+    let copies = || stage.target.sql("SELECT count(*) FROM pg_database WHERE datname LIKE '%\\_copy'");
+    let endless = r#"services: [{ name: endless, command: [sh, -c, 'exec psql -X "$DATABASE_URL" -c "SELECT pg_sleep(600)"'] }]"#;
+    for next in [&["run"][..], &["rollback", "--clear-target"]] {
+        let checks = stage.checks(endless);
+        let mut child = stage.command(&["run", "--hold", "--checks", &checks]).spawn().unwrap();
+        harness::eventually("the program uses the copy", || stage.target.sql(SLEEPING) == "1");
+        assert_eq!(copies(), "1");
+        send(&child, "-KILL");
+        child.wait().unwrap();
+        let checks = stage.checks("services: [{ name: short, command: ['true'] }]");
+        let more = if next == ["run"] { vec!["--checks", checks.as_str()] } else { Vec::new() };
+        let done = stage.run(&[next, more.as_slice()].concat());
+        assert_eq!((done.code, copies().as_str()), (Some(0), "0"), "{next:?}: {done:?}");
+        assert_eq!(stage.target.sql(SLEEPING), "0", "{next:?}");
+        if next == ["run"] {
+            let cleared = stage.run(&["rollback", "--clear-target"]);
+            assert_eq!(cleared.report["target_cleared"], true, "{cleared:?}");
+        }
+    }
 }
