@@ -1,8 +1,8 @@
 //! What has to happen after a change, written in the transaction of the change: both happen, or neither.
 //!
 //! A row is delivered by a [`Worker`]; any number of workers of any number of processes may run. A worker *claims* rows: it
-//! takes them for [`LEASE`] and counts an attempt. The number of the attempt is also the proof of the claim, so a worker that
-//! was too slow cannot finish a row that another one has taken over.
+//! takes them for [`LEASE`] and counts an attempt. The number of the attempt and the end of the lease are also the
+//! proof of the claim, so a worker that was too slow cannot finish a row that another one has taken over.
 //!
 //! | a row | `processed_at` | `failed_at` | `next_attempt_at` |
 //! |---|---|---|---|

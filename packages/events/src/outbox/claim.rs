@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clock::UnixTime;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::moment;
@@ -35,6 +36,8 @@ pub struct Item {
     pub idempotency_key: String,
     /// The number of this attempt, from 1.
     pub attempt: i32,
+    /// When the lease of this claim ends.
+    lease: OffsetDateTime,
 }
 
 impl fmt::Debug for Item {
@@ -49,13 +52,14 @@ impl fmt::Debug for Item {
 }
 
 impl Item {
-    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+    fn read(row: &QueryResult, lease: OffsetDateTime) -> Result<Self, DbErr> {
         Ok(Self {
             id: row.try_get_by_index(0)?,
             kind: row.try_get_by_index(1)?,
             payload: row.try_get_by_index(2)?,
             idempotency_key: row.try_get_by_index(3)?,
             attempt: row.try_get_by_index(4)?,
+            lease,
         })
     }
 }
@@ -103,16 +107,22 @@ pub(super) async fn claim(
         places.join(", ")
     );
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let first = [moment::column(now).into(), moment::column(now.plus(LEASE)).into(), most.into()];
+    let lease = moment::column(now.plus(LEASE));
+    let first = [moment::column(now).into(), lease.into(), most.into()];
     let values = first.into_iter().chain(kinds.iter().map(|kind| (*kind).into()));
     let rows = database.query_all_raw(sql(database, &text, values)).await?;
-    let mut items = rows.iter().map(Item::read).collect::<Result<Vec<_>, _>>()?;
+    let mut items = rows.iter().map(|row| Item::read(row, lease)).collect::<Result<Vec<_>, _>>()?;
     // UPDATE returns rows in no order; ids are in the order of their writing.
     items.sort_by_key(|item| item.id);
     Ok(items)
 }
 
-/// Records how the attempt of `item` ended. Returns false when another worker has claimed the row since.
+/// Records how the attempt of `item` ended. Returns false when another worker has claimed the row since, or when this
+/// was recorded before.
+///
+/// A record may be repeated, because a database that ends can commit it and not say so. The number of an attempt that
+/// does not count is given out again, so it alone does not prove the claim: each claim has a lease of its own, and each
+/// record ends it.
 pub(super) async fn record(
     database: &impl ConnectionTrait,
     item: &Item,
@@ -130,13 +140,15 @@ pub(super) async fn record(
         Ended::Dead { error } => ("failed_at = $3, last_error = $4", Some(error), now),
     };
     let text = format!(
-        "UPDATE outbox_events SET {set} WHERE id = $1 AND attempts = $2 AND processed_at IS NULL AND failed_at IS NULL"
+        "UPDATE outbox_events SET {set} WHERE id = $1 AND attempts = $2 AND next_attempt_at = $5 \
+         AND processed_at IS NULL AND failed_at IS NULL"
     );
     let values = [
         item.id.into(),
         item.attempt.into(),
         moment::column(at).into(),
         error.map(|error| storable(error)).into(),
+        item.lease.into(),
     ];
     Ok(database.execute_raw(sql(database, &text, values)).await?.rows_affected() > 0)
 }
@@ -145,3 +157,6 @@ pub(super) async fn record(
 fn storable(error: &str) -> String {
     error.chars().filter(|c| *c != '\0').take(MAX_ERROR_CHARS).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -244,7 +244,11 @@ impl<D: Deliver> Worker<D> {
             match claim::record(&self.database, item, ended, self.clock.now()).await {
                 Ok(true) => return self.count(item, ended),
                 Ok(false) => {
-                    tracing::warn!(id = %item.id, "another worker took this row over before its result was recorded");
+                    let is_repeated = failures > 0;
+                    tracing::warn!(
+                        id = %item.id, is_repeated,
+                        "another worker took this row over, or its result was recorded before"
+                    );
                     return;
                 }
                 Err(error) if Instant::now() >= until => {
