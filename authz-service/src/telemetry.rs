@@ -2,6 +2,7 @@
 
 pub mod outlet;
 
+use settings::QUIET;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -10,7 +11,8 @@ use tracing_subscriber::fmt::MakeWriter;
 #[error("RUST_LOG is not a log filter: {0}; write for example `info` or `authz_service=debug`")]
 pub struct BadFilter(#[from] tracing_subscriber::filter::ParseError);
 
-/// A subscriber that writes JSON lines to `writer`, filtered by `filter`.
+/// A subscriber that writes JSON lines to `writer`, filtered by `filter`. Whatever that says, no line has the content
+/// of a message ([`QUIET`]).
 ///
 /// # Errors
 /// [`BadFilter`].
@@ -18,7 +20,7 @@ pub fn subscriber<W>(filter: &str, writer: W) -> Result<impl tracing::Subscriber
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = EnvFilter::builder().parse(filter)?.add_directive(QUIET.parse()?);
     Ok(tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

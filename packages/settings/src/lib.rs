@@ -26,6 +26,13 @@ pub struct Variable {
     pub secret: bool,
 }
 
+/// A filter directive that every program adds to its log filter, behind those of its operator.
+///
+/// The client of RabbitMQ (lapin) writes each message that the broker returns into the log, whole. An event has
+/// addresses and tokens of devices, which no log may have. A publisher reads in the confirmation that a message came
+/// back, so nothing is missed.
+pub const QUIET: &str = "lapin::returned_messages=off";
+
 /// The values of the variables, read once at startup.
 pub struct Reader {
     values: BTreeMap<&'static str, Value>,

@@ -4,6 +4,8 @@
 use http::HeaderMap;
 use identity::headers::REQUEST_ID;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use ulid::Ulid;
 use uuid::Uuid;
 
@@ -18,16 +20,31 @@ pub fn check(directives: &str) -> Result<(), String> {
 /// Starts logging with `directives`, or with `info` if they are invalid. A second call in one process has no
 /// effect.
 pub fn start(directives: &str) {
+    let started = subscriber(directives, std::io::stdout).try_init();
+    // Only tests start twice. They keep the first logger.
+    drop(started);
+}
+
+/// A subscriber that writes JSON lines to `writer`, filtered by `directives`, or by `info` if they are invalid.
+/// Whatever they say, no line has the content of a message ([`settings::QUIET`]).
+pub fn subscriber<W>(directives: &str, writer: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
-    let started = tracing_subscriber::fmt()
+    let filter = match settings::QUIET.parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        // Never: a test reads the log of a returned message.
+        Err(_) => filter,
+    };
+    tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
         .with_env_filter(filter)
-        .try_init();
-    // Only tests start twice. They keep the first logger.
-    drop(started);
+        .with_writer(writer)
+        .finish()
 }
 
 /// Returns the request's id, which the edge has set (a UUID or a ULID). A request that bypasses the edge with
