@@ -20,7 +20,7 @@ use lapin::{Connection, Consumer};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::bus::publisher::{self, CONNECT_WITHIN, PAUSES};
+use crate::bus::publisher::{self, CONNECT_WITHIN, First, PAUSES};
 use crate::bus::topology::{Topology, Undeclared};
 use crate::bus::{Handler, Subscription};
 use crate::envelope::Envelope;
@@ -49,9 +49,9 @@ pub(super) async fn consume<H: Handle>(
     handler: &Handler<H>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut failures = 0_u32;
+    let (mut failures, mut first) = (0_u32, First::default());
     while !is_stopped(&stop) {
-        let trouble = match open(address, topology, subscription).await {
+        let trouble = match open(address, topology, subscription, &mut first).await {
             Ok((connection, consumer)) => {
                 if std::mem::take(&mut failures) > 0 {
                     tracing::info!(consumer = %subscription.consumer, broker = %address, "events arrive again");
@@ -83,11 +83,12 @@ async fn open(
     address: &Address,
     topology: &Topology,
     subscription: &Subscription,
+    first: &mut First,
 ) -> Result<(Connection, Consumer), String> {
-    let connection = publisher::connect(address, &subscription.consumer).await?;
+    let connection = publisher::connect(address, &subscription.consumer, first).await?;
     let prepare = async {
         let channel = connection.create_channel().await?;
-        topology.declare(&channel).await?;
+        topology.declare(&connection, &channel).await?;
         let queue = topology.declare_subscription(&connection, &channel, subscription).await?;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         let (tag, options) = (subscription.consumer.as_str(), BasicConsumeOptions::default());

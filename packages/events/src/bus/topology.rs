@@ -9,6 +9,8 @@
 //! | `coder.audit` | a direct exchange, and its queue: the authorizer's audit, and events that must be kept; the routing key is `audit` |
 //! | `coder.dlq` | a direct exchange, and its queue: what consumers could not handle; the routing key is the consumer's queue |
 //! | `coder.NAME` | the durable queue of the consumer NAME |
+//!
+//! `coder.audit` and `coder.dlq` are made without a limit: the broker drops a dead letter that its queue refuses.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -158,21 +160,22 @@ impl Topology {
     }
 
     /// Declares the exchanges of events and of notifications, the dead letters, and the queue of each service that consumes.
-    pub(super) async fn declare(&self, channel: &Channel) -> Result<(), Undeclared> {
+    ///
+    /// The queue of dead letters has no limit: with one, the broker would drop dead letters when it is full.
+    pub(super) async fn declare(&self, connection: &Connection, channel: &Channel) -> Result<(), Undeclared> {
         for exchange in [Exchange::Events, Exchange::Notifications] {
             declare_exchange(channel, &self.exchange(exchange), (ExchangeKind::Topic, "topic")).await?;
         }
         let dead_letters = self.dead_letters();
         declare_exchange(channel, &dead_letters, (ExchangeKind::Direct, "direct")).await?;
-        declare_queue(channel, &dead_letters, Self::bounded()).await?;
+        declare_unless_there(connection, channel, &dead_letters).await?;
         for service in self.consumers.services() {
             self.declare_service(channel, service).await?;
         }
         Ok(())
     }
 
-    /// Declares the exchange of the audit with its queue, as the authorizer does. A queue that exists is used as it is: it may be
-    /// a quorum queue, or have limits. The question whether there is one ends its channel when there is none.
+    /// Declares the exchange of the audit with its queue, as the authorizer does.
     ///
     /// It is apart from the rest: an exchange that is wrong must not stop the other events.
     pub(super) async fn declare_audit(
@@ -182,11 +185,7 @@ impl Topology {
     ) -> Result<(), Undeclared> {
         let name = self.exchange(Exchange::Audit);
         declare_exchange(channel, &name, (ExchangeKind::Direct, "direct")).await?;
-        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let asking = connection.create_channel().await?;
-        if asking.queue_declare(name.as_str().into(), passive, FieldTable::default()).await.is_err() {
-            declare_queue(channel, &name, FieldTable::default()).await?;
-        }
+        declare_unless_there(connection, channel, &name).await?;
         bind(channel, &name, &name, AUDITED).await
     }
 
@@ -276,6 +275,21 @@ async fn declare_queue(channel: &Channel, name: &str, arguments: FieldTable) -> 
         true => Undeclared::OtherArguments { name: name.to_owned() },
         false => Undeclared::Amqp(error),
     })
+}
+
+/// Declares a queue without limits. One that exists is used as it is: it may be a quorum queue, or have limits. The
+/// question whether there is one ends its channel when there is none.
+async fn declare_unless_there(
+    connection: &Connection,
+    channel: &Channel,
+    name: &str,
+) -> Result<(), Undeclared> {
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let asking = connection.create_channel().await?;
+    match asking.queue_declare(name.into(), passive, FieldTable::default()).await {
+        Ok(_) => Ok(()),
+        Err(_) => declare_queue(channel, name, FieldTable::default()).await,
+    }
 }
 
 async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> Result<(), Undeclared> {

@@ -31,7 +31,7 @@ pub(crate) fn handler(store: &Store) -> Handler<Effect> {
     Handler { handle: Effect, database: store.database.clone(), clock: Arc::new(clock()) }
 }
 
-async fn channel(broker: &RabbitMq) -> (Connection, Channel) {
+pub(crate) async fn channel(broker: &RabbitMq) -> (Connection, Channel) {
     let entry = Address::parse(&broker.url()).unwrap().entries().unwrap().remove(0);
     let connection = entry.connect("the test").await.unwrap();
     let channel = connection.create_channel().await.unwrap();
@@ -39,7 +39,7 @@ async fn channel(broker: &RabbitMq) -> (Connection, Channel) {
 }
 
 /// The number of messages in `queue`; none when it is missing.
-async fn waiting(broker: &RabbitMq, queue: &str) -> Option<u32> {
+pub(crate) async fn waiting(broker: &RabbitMq, queue: &str) -> Option<u32> {
     let options = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
     let (connection, channel) = channel(broker).await;
     let count = channel.queue_declare(queue.into(), options, Default::default()).await.ok();
@@ -119,7 +119,7 @@ async fn an_unreachable_broker_is_named_without_its_password() {
 }
 
 /// An event that the users service gets.
-fn gone() -> Envelope {
+pub(crate) fn gone() -> Envelope {
     let mut gone = event("gone", now(&clock()));
     gone.kind = "notifications.device.gone".parse().unwrap();
     gone

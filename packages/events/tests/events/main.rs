@@ -9,4 +9,5 @@ mod handling;
 mod kills;
 mod leases;
 mod outbox;
+mod publishing;
 mod streams;
