@@ -91,22 +91,39 @@ pub async fn again(
     row.map_or(Ok(0), |row| row.try_get_by_index(0))
 }
 
-/// How often marks are deleted. They are harmless; an hour keeps a deletion small.
+/// How often old marks are deleted. They are harmless; an hour keeps a deletion small.
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
 
 /// How long a mark stays: longer than any queue or outbox keeps an event.
 const MARKS_STAY: Duration = Duration::from_hours(30 * 24);
 
-/// The most marks of one deletion, which locks them.
+/// The most marks of one deletion, which locks them. A turn repeats it until none is left.
 const MAX_DELETED: u32 = 10_000;
 
 /// Deletes old marks until it is dropped. Every service that consumes events runs it.
 pub async fn keep_house(database: DatabaseConnection, clock: Arc<dyn Clock>) {
     loop {
         tokio::time::sleep(HOUSEKEEPING).await;
-        let before = UnixTime::from_seconds(clock.now().seconds().saturating_sub(MARKS_STAY.as_secs()));
-        if let Err(error) = purge(&database, before, MAX_DELETED).await {
+        if let Err(error) = delete_old(&database, clock.now()).await {
             tracing::warn!(%error, "cannot delete marks of handled events");
+        }
+    }
+}
+
+/// Deletes every mark from more than 30 days before `now`, in steps, and returns their number: one turn of
+/// [`keep_house`]. So there are the marks of 30 days, however many events an hour has.
+///
+/// # Errors
+/// The error of the database. The steps before it stay done.
+pub async fn delete_old(database: &DatabaseConnection, now: UnixTime) -> Result<u64, DbErr> {
+    let before = UnixTime::from_seconds(now.seconds().saturating_sub(MARKS_STAY.as_secs()));
+    let mut deleted = 0_u64;
+    loop {
+        // The marks of both tables together: with fewer, neither step was full.
+        let step = purge(database, before, MAX_DELETED).await?;
+        deleted = deleted.saturating_add(step);
+        if step < u64::from(MAX_DELETED) {
+            return Ok(deleted);
         }
     }
 }

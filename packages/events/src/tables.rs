@@ -12,6 +12,7 @@
 //!         vec![
 //!             Box::new(events::tables::Outbox),
 //!             Box::new(events::tables::Unfinished),
+//!             Box::new(events::tables::Selected),
 //!             Box::new(events::tables::Handled),
 //!             Box::new(events::tables::Streams),
 //!         ]
@@ -30,6 +31,11 @@ pub struct Outbox;
 /// however many there are, a claim and the counts of [`crate::outbox::unfinished`] read the others alone.
 #[derive(Debug)]
 pub struct Unfinished;
+
+/// The indexes of `outbox_events` for rows of one kind, and of one tenant. A worker claims rows of its kinds, however
+/// many of others wait before them, and [`crate::outbox::forget_tenant`] reads the rows of its tenant alone.
+#[derive(Debug)]
+pub struct Selected;
 
 /// `handled_events` and `redelivered_events`: see [`crate::handled`].
 #[derive(Debug)]
@@ -91,6 +97,26 @@ const INDEXES_OF_UNFINISHED: &str = "
 impl MigrationTrait for Unfinished {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.get_connection().execute_unprepared(INDEXES_OF_UNFINISHED).await.map(drop)
+    }
+}
+
+impl MigrationName for Selected {
+    fn name(&self) -> &'static str {
+        "events_0005_selected"
+    }
+}
+
+/// Both databases read it. The index by time alone stays: it has several kinds together in the order of a claim.
+const INDEXES_OF_SELECTED: &str = "
+    CREATE INDEX IF NOT EXISTS idx_outbox_events_due_by_kind ON outbox_events (kind, next_attempt_at, id)
+    WHERE processed_at IS NULL AND failed_at IS NULL;
+    CREATE INDEX IF NOT EXISTS idx_outbox_events_tenant ON outbox_events (lower(payload ->> 'tenantId'));
+";
+
+#[async_trait::async_trait]
+impl MigrationTrait for Selected {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.get_connection().execute_unprepared(INDEXES_OF_SELECTED).await.map(drop)
     }
 }
 

@@ -28,6 +28,7 @@ impl MigratorTrait for Steps {
             Box::new(events::tables::Unfinished),
             Box::new(RenewalsUnderWay),
             Box::new(events::tables::Handled),
+            Box::new(events::tables::Selected),
         ]
     }
 

@@ -26,6 +26,7 @@ impl MigratorTrait for Steps {
             Box::new(Attempts),
             Box::new(events::tables::Unfinished),
             Box::new(Removals),
+            Box::new(events::tables::Selected),
         ]
     }
 

@@ -22,6 +22,7 @@ impl MigratorTrait for Steps {
             Box::new(Tenants),
             Box::new(Offboardings),
             Box::new(events::tables::Unfinished),
+            Box::new(events::tables::Selected),
         ]
     }
 

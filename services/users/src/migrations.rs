@@ -37,6 +37,7 @@ impl MigratorTrait for Steps {
             Box::new(events::tables::Outbox),
             Box::new(devices::Tokens),
             Box::new(events::tables::Unfinished),
+            Box::new(events::tables::Selected),
         ]
     }
 

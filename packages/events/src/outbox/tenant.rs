@@ -34,7 +34,8 @@ pub async fn forget_tenant(
         return Ok(Vec::new());
     }
     let places: Vec<String> = (0..kinds.len()).map(|place| format!("${}", place + 4)).collect();
-    // Both databases read `->>`. Ids of tenants that are UUIDs may be written in capital letters.
+    // Both databases read `->>`. The condition on the tenant is that of an index (`crate::tables::Selected`). Ids of
+    // tenants that are UUIDs may be written in capital letters.
     let text = format!(
         "DELETE FROM outbox_events WHERE id IN (\
            SELECT id FROM outbox_events WHERE kind IN ({}) AND lower(payload ->> 'tenantId') = lower($1) \

@@ -20,6 +20,7 @@ impl MigratorTrait for Steps {
             Box::new(events::tables::Handled),
             Box::new(events::tables::Streams),
             Box::new(events::tables::Unfinished),
+            Box::new(events::tables::Selected),
         ]
     }
 }
@@ -67,6 +68,12 @@ impl Store {
             .await;
         let number = |place| rows[0].try_get_by_index(place).unwrap();
         (number(0), number(1), number(2))
+    }
+
+    /// The attempts of all rows of the outbox together.
+    pub(crate) async fn attempts(&self) -> i64 {
+        let rows = self.all("SELECT CAST(sum(attempts) AS bigint) FROM outbox_events").await;
+        rows[0].try_get_by_index(0).unwrap()
     }
 
     async fn all(&self, text: &str) -> Vec<sea_orm::QueryResult> {
