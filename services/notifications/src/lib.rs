@@ -78,8 +78,9 @@ pub async fn router(
     let database = settings.base.open_database(ABOUT.name).await?;
     migrations::run(&database).await?;
     let queue = Queue::new(database.clone(), Arc::clone(&clock));
-    let sending = Sending::new(database.clone(), queue.outbox().clone(), Arc::clone(&clock), providers);
+    let (outbox, gone) = (queue.outbox().clone(), metrics::gone_devices()?);
+    let sending = Sending::new(database.clone(), outbox, Arc::clone(&clock), providers, gone.clone());
     let tally = work::start(work, &settings, &queue, &sending, &clock);
-    let metrics = metrics::start(&database, Arc::clone(&clock), tally)?;
+    let metrics = metrics::start(&database, Arc::clone(&clock), tally, gone)?;
     Ok(routes::router(routes::App::new(database, queue, gate, clock), &metrics))
 }

@@ -7,7 +7,7 @@ use clock::Clock;
 use events::outbox::Counts;
 use events::outbox::metrics::{Kind, Rows};
 use kit::{Metrics, StartError};
-use prometheus::{IntGaugeVec, Opts};
+use prometheus::{IntCounter, IntGaugeVec, Opts};
 use sea_orm::{DatabaseConnection, DbErr};
 
 use crate::jobs;
@@ -15,7 +15,16 @@ use crate::message::{MAIL, PUSH};
 use crate::sending::SERVICE;
 use crate::work::Tally;
 
-/// Begins to count, with the counts of the workers.
+/// Counts the push messages of this process that had no device any more.
+///
+/// # Errors
+/// [`StartError`], when the metric has no valid name.
+pub fn gone_devices() -> Result<IntCounter, StartError> {
+    let help = "Push messages that were not sent because their device is gone; also among the delivered ones";
+    Ok(IntCounter::new("notifications_device_gone_total", help)?)
+}
+
+/// Begins to count, with the counts of the workers, and of the devices that are `gone`.
 ///
 /// # Errors
 /// [`StartError`], when two metrics have one name.
@@ -23,9 +32,11 @@ pub fn start(
     database: &DatabaseConnection,
     clock: Arc<dyn Clock>,
     tally: Tally,
+    gone: IntCounter,
 ) -> Result<Metrics, StartError> {
     let metrics = Metrics::new(SERVICE)?;
     metrics.show_database(database)?;
+    metrics.registry().register(Box::new(gone))?;
     let of = |kind: &'static str| -> Vec<Arc<Counts>> {
         let workers = tally.messages.iter().filter(|(kinds, _)| kinds.contains(&kind));
         workers.map(|(_, counts)| Arc::clone(counts)).collect()

@@ -22,7 +22,7 @@ use crate::push::account::{Access, NoAccess};
 pub enum Pushed {
     /// FCM accepted it, under this name.
     Accepted(String),
-    /// The device's token is not registered any more.
+    /// No message can reach the device under its token again: it is not registered any more, or is no token.
     Gone,
     /// FCM did not take it, and may later: `after` the wait that it asked for.
     Later {
@@ -116,12 +116,24 @@ fn settled(answered: &Answered) -> Pushed {
         403 if body.as_ref().is_some_and(|body| has_code(body, "SENDER_ID_MISMATCH")) => {
             Pushed::Refused(error())
         }
+        // The fault is in no other part of the message than the token: it never was one, or not for long.
+        400 if body.as_ref().is_some_and(is_about_token) => Pushed::Gone,
         // This message is wrong, or too long.
         400 | 413 => Pushed::Refused(error()),
         // The rest says nothing about this message or device: too many, a fault of theirs, an access token that was
         // withdrawn (401), an account without the permission (403), a project that does not exist (404).
         _ => Pushed::Later { error: error(), after: answered.retry_after },
     }
+}
+
+/// Whether the token of the device is the one field that the error finds wrong.
+fn is_about_token(body: &Value) -> bool {
+    let details = body.pointer("/error/details").and_then(Value::as_array);
+    let violations =
+        details.into_iter().flatten().filter_map(|detail| detail.get("fieldViolations")?.as_array());
+    let mut fields =
+        violations.flatten().map(|violation| violation.get("field").and_then(Value::as_str)).peekable();
+    fields.peek().is_some() && fields.all(|field| field == Some("message.token"))
 }
 
 /// Whether one of the error's details has this code of FCM.

@@ -14,6 +14,8 @@
 //! The same holds when a request was sent and its answer lost, and when the database is away after the answer for longer
 //! than the lease of the row.
 //!
+//! A push message whose device is gone is done: its row ends like that of a sent one, without a mark.
+//!
 //! A mark also has the number of the attempt that wrote it. An attempt that could not reach the provider or the database
 //! does not count, so the next one has its number again: a mark `sending` with this number is known to belong to a message
 //! that was not sent.
@@ -27,6 +29,7 @@ use events::outbox::{DELIVER_WITHIN, Deliver, Item, LEASE, Outcome};
 use events::statement::sql;
 use events::{Envelope, Exchange, Outbox, Source};
 use mail::{Letter, Sent, Ses};
+use prometheus::IntCounter;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait as _};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
@@ -67,6 +70,7 @@ pub struct Sending {
     clock: Arc<dyn Clock>,
     providers: Providers,
     kinds: &'static [&'static str],
+    gone: IntCounter,
 }
 
 /// What the mark of a message says before it is sent.
@@ -83,20 +87,23 @@ enum Mark {
 enum Came {
     Sent(String),
     NotSent(Outcome),
+    /// The device is gone, so no one can get it. It has no mark any more.
+    Gone,
     /// The mark stays what it is.
     Kept(Outcome),
 }
 
 impl Sending {
-    /// Sends with `providers`, with marks in `database`.
+    /// Sends with `providers`, with marks in `database`. `gone` counts the push messages whose device is gone.
     #[must_use]
     pub const fn new(
         database: DatabaseConnection,
         outbox: Outbox,
         clock: Arc<dyn Clock>,
         providers: Providers,
+        gone: IntCounter,
     ) -> Self {
-        Self { database, outbox, clock, providers, kinds: &[PUSH, MAIL] }
+        Self { database, outbox, clock, providers, kinds: &[PUSH, MAIL], gone }
     }
 
     /// One sender for each kind of message that has a provider. One provider's outage does not hold up the other's
@@ -122,7 +129,9 @@ impl Sending {
         if let Content::Push(push) = content
             && self.is_gone(&push.device).await?
         {
-            return Ok(refused("the device is not registered any more".to_owned()));
+            // An earlier attempt may have left a mark.
+            forget_mark(&self.database, item.id).await?;
+            return Ok(Came::Gone);
         }
         let may_repeat = matches!(content, Content::Push(_));
         match self.begin(item, may_repeat).await? {
@@ -143,8 +152,8 @@ impl Sending {
         Ok(match fcm.send(id, push).await {
             Pushed::Accepted(name) => Came::Sent(name),
             Pushed::Gone => {
-                self.forget(push, tenant).await?;
-                Came::NotSent(Outcome::Refused { error: "the device is not registered any more".to_owned() })
+                self.forget(id, push, tenant).await?;
+                Came::Gone
             }
             Pushed::Later { error, after } => Came::NotSent(Outcome::Failed { error, after }),
             Pushed::Unavailable(error) => Came::NotSent(Outcome::Unavailable { error }),
@@ -231,10 +240,12 @@ impl Sending {
         Ok(row.is_some())
     }
 
-    /// Remembers that the device is gone, and announces it, so that its owner removes the token.
-    async fn forget(&self, push: &Push, tenant: &str) -> Result<(), DbErr> {
+    /// Remembers that the device of the message `id` is gone, and announces it, so that its owner removes the token.
+    /// The message was not sent and never will be, so its mark goes, too.
+    async fn forget(&self, id: Uuid, push: &Push, tenant: &str) -> Result<(), DbErr> {
         let now = self.clock.now();
         let change = self.database.begin().await?;
+        forget_mark(&change, id).await?;
         let text = "INSERT INTO gone_devices (digest, since) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
         let values = [digest_of(&push.device).into(), column(now).into()];
         let is_new = change.execute_raw(sql(&change, text, values)).await?.rows_affected() > 0;
@@ -319,6 +330,11 @@ impl Deliver for Sending {
             Came::NotSent(outcome) => {
                 self.mark(item, None, until).await;
                 outcome
+            }
+            // No failure: an app that was uninstalled leaves nothing to decide.
+            Came::Gone => {
+                self.gone.inc();
+                Outcome::Delivered
             }
             Came::Kept(outcome) => outcome,
         }

@@ -22,27 +22,34 @@ async fn kept(app: &TestApp, tenant: &str) -> (i64, i64) {
 async fn a_tenants_messages_are_removed(app: &TestApp) {
     let tenants = app.edge.service("tenants", "notifications");
     let call = async |line: &str| app.call_as(&tenants, &line.replace("TENANT", TENANT), "").await;
-    // Of each tenant one message that is sent, one that is dead, and one that waits.
+    // Of each tenant one message that is sent, one whose device is gone, one that is dead, and one that waits.
     for tenant in [TENANT, OTHER] {
         assert_eq!(queue(app, &format!("sent-{tenant}"), tenant, "mail", &mail("a@example.com")).await, 202);
     }
     app.delivered(2).await;
-    for (dead, tenant) in [(1, TENANT), (2, OTHER)] {
+    for (count, tenant) in [(1, TENANT), (2, OTHER)] {
         // The device is gone, which this service announces to others.
         let gone = json!({ "error": { "status": "NOT_FOUND", "details": [{
             "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": "UNREGISTERED" }] } });
         app.providers.answer_next(404, &[], &gone);
         let device = push(&format!("device-of-{tenant}"));
-        assert_eq!(queue(app, &format!("dead-{tenant}"), tenant, "push", &device).await, 202);
-        app.dead(dead).await;
+        assert_eq!(queue(app, &format!("gone-{tenant}"), tenant, "push", &device).await, 202);
+        app.delivered(2 + i64::try_from(count).unwrap()).await;
+        app.providers.answer_next(
+            400,
+            &[("x-amzn-errortype", "MessageRejected")],
+            &json!({ "message": "no" }),
+        );
+        assert_eq!(queue(app, &format!("dead-{tenant}"), tenant, "mail", &mail("a@example.com")).await, 202);
+        app.dead(count).await;
     }
     for (waiting, tenant) in [(1, TENANT.to_uppercase()), (2, OTHER.to_owned())] {
         app.providers.answer_next(429, &[("retry-after", "90")], &json!({}));
         assert_eq!(queue(app, &format!("waits-{tenant}"), &tenant, "push", &push("device")).await, 202);
         app.waits_again(waiting).await;
     }
-    // Three messages, and the event about the device.
-    assert_eq!((kept(app, TENANT).await, kept(app, OTHER).await), ((4, 6), (4, 6)));
+    // Four messages, and the event about the device. The message without a device has no mark.
+    assert_eq!((kept(app, TENANT).await, kept(app, OTHER).await), ((5, 6), (5, 6)));
 
     let refused = (409, "Prepare the removal first".to_owned());
     assert_eq!(call("DELETE /_/notifications/tenants/TENANT").await, refused, "one request removes nothing");
@@ -58,13 +65,13 @@ async fn a_tenants_messages_are_removed(app: &TestApp) {
         refused,
         "the preparation was taken back"
     );
-    assert_eq!(kept(app, TENANT).await, (4, 6));
+    assert_eq!(kept(app, TENANT).await, (5, 6));
     call("PUT /_/notifications/tenants/TENANT/removal").await;
     for _ in 0..2 {
         let removed = call("DELETE /_/notifications/tenants/TENANT").await;
         assert_eq!(removed, (204, String::new()), "also repeated");
     }
-    assert_eq!((kept(app, TENANT).await, kept(app, OTHER).await), ((0, 3), (4, 3)));
+    assert_eq!((kept(app, TENANT).await, kept(app, OTHER).await), ((0, 3), (5, 3)));
     app.dead(1).await;
 
     // Nothing is stored for it any more.

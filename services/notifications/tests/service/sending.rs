@@ -115,24 +115,42 @@ async fn answers_decide_what_becomes_of_a_message(app: &TestApp) {
 }
 
 async fn a_device_that_is_gone_is_forgotten_and_announced(app: &TestApp) {
+    let unsettled = "SELECT count(*) FROM outbox_events WHERE processed_at IS NULL AND failed_at IS NULL";
     let gone = json!({ "error": { "code": 404, "status": "NOT_FOUND", "details": [{
         "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": "UNREGISTERED",
     }] } });
     app.providers.answer_next(404, &[], &gone);
     app.queue("gone", "push", &push("old-device")).await;
-    assert!(app.dead(1).await[0]["lastError"].as_str().unwrap().contains("not registered"));
+    app.delivered(1).await;
     app.queue("again", "push", &push("old-device")).await;
-    app.dead(2).await;
+    app.delivered(2).await;
     assert_eq!(app.providers.seen(FCM).len(), 1, "the second message is not even sent");
     let announced = "SELECT count(*) FROM outbox_events WHERE kind = 'event' AND processed_at IS NOT NULL";
     harness::eventually_async("it is announced", async || app.number(announced).await == 1).await;
+    // A token that FCM finds wrong will never be right, unlike another field of a message.
+    for (announcements, (field, device)) in
+        [(2, ("message.token", "no-token")), (2, ("message.notification.title", "a-device"))]
+    {
+        let wrong = json!({ "error": { "status": "INVALID_ARGUMENT", "details": [
+            { "errorCode": "INVALID_ARGUMENT" },
+            { "@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [{ "field": field }] },
+        ] } });
+        app.providers.answer_next(400, &[], &wrong);
+        app.queue(field, "push", &push(device)).await;
+        harness::eventually_async("it is settled", async || app.number(unsettled).await == 0).await;
+        assert_eq!(app.number("SELECT count(*) FROM gone_devices").await, announcements, "{field}");
+    }
+    app.dead(1).await;
+    assert_eq!(app.number("SELECT count(*) FROM sendings").await, 1, "only the dead one has a mark");
+    let metrics = app.call_as("", "GET /metrics", "").await.1;
+    assert!(metrics.contains("notifications_device_gone_total 3"), "{metrics}");
     // That another project's device was named is about this device, but it is not gone.
     let other = json!({ "error": { "status": "PERMISSION_DENIED", "details": [{ "errorCode": "SENDER_ID_MISMATCH" }] } });
     app.providers.answer_next(403, &[], &other);
     app.queue("other", "push", &push("other-device")).await;
-    app.dead(3).await;
+    app.dead(2).await;
     app.queue("other2", "push", &push("other-device")).await;
-    app.delivered(1).await;
+    app.delivered(4).await;
 }
 
 async fn what_is_not_about_a_message_does_not_kill_it(app: &TestApp) {
