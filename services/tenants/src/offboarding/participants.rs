@@ -7,6 +7,10 @@
 //! | `DELETE /_/NAME/tenants/{tenant}` | remove the tenant's data: 204 |
 //!
 //! Each can come twice and then changes nothing more.
+//!
+//! A service refuses to remove what was not prepared. When every service has prepared, the removal is decided: a
+//! service that refuses it then has lost its preparation, for example with a database that was restored from an older
+//! copy. It is asked to prepare again, and then to remove.
 
 use std::time::Duration;
 
@@ -14,11 +18,12 @@ use http::{Method, StatusCode};
 use identity::ServiceName;
 use kit::TenantId;
 use kit::peer::Peer;
+use tokio::time::timeout;
 
 use super::progress::Task;
 
-/// How long one call may take. A removal deletes many rows; it is still less than the lease of an offboarding, so that two
-/// workers never take the same step at once.
+/// How long one call may take, and all calls of one step together. A removal deletes many rows; it is still less than
+/// the lease of an offboarding, so that two workers never take the same step at once.
 pub(crate) const CALL_WITHIN: Duration = Duration::from_secs(20);
 
 /// The most bytes of a reason that are kept.
@@ -61,9 +66,28 @@ impl Participants {
         match task {
             Task::Prepare(service) => self.call(Method::PUT, service, &format!("{tenant}/removal")).await,
             Task::TakeBack(service) => self.call(Method::DELETE, service, &format!("{tenant}/removal")).await,
-            Task::Remove(service) => self.call(Method::DELETE, service, &tenant.to_string()).await,
+            Task::Remove(service) => self.remove(service, tenant).await,
             Task::Delete | Task::Restore => Ok(()),
         }
+    }
+
+    /// Has `service` remove the tenant's data, and prepare that again when it has lost its preparation.
+    async fn remove(&self, service: &ServiceName, tenant: TenantId) -> Result<(), NotDone> {
+        let path = tenant.to_string();
+        let calls = async {
+            match self.call(Method::DELETE, service, &path).await {
+                Err(NotDone::Refused { .. }) => {
+                    self.call(Method::PUT, service, &format!("{path}/removal")).await?;
+                    self.call(Method::DELETE, service, &path).await
+                }
+                done => done,
+            }
+        };
+        // All of them together take no longer than one may: the lease of an offboarding is made for that.
+        timeout(CALL_WITHIN, calls).await.unwrap_or_else(|_| {
+            let reason = format!("no answer within {CALL_WITHIN:?}");
+            Err(NotDone::Failed { service: service.clone(), reason })
+        })
     }
 
     async fn call(&self, method: Method, service: &ServiceName, path: &str) -> Result<(), NotDone> {

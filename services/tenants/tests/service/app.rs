@@ -48,6 +48,20 @@ struct Calls {
     refuse: Vec<(String, u16)>,
     /// Calls from this number on are held.
     hold_from: Option<usize>,
+    /// Services that have no preparation, and refuse a removal until one comes.
+    unprepared: Vec<String>,
+}
+
+impl Calls {
+    /// What a service answers by whether the removal was prepared, as `kit::removal` does.
+    fn unprepared_refusal(&mut self, line: &str) -> Option<u16> {
+        let is_of = |name: &String| line.contains(&format!(" /_/{name}/"));
+        let place = self.unprepared.iter().position(is_of)?;
+        if line.starts_with("PUT ") {
+            self.unprepared.remove(place);
+        }
+        (line.starts_with("DELETE ") && !line.ends_with("/removal")).then_some(409)
+    }
 }
 
 /// The services behind the edge's service listener: they record the calls, and refuse or hold them as the test says.
@@ -67,7 +81,9 @@ impl Services {
             let mut calls = services.0.lock().unwrap();
             calls.seen.push(line.clone());
             let refused = calls.refuse.iter().find(|(start, _)| line.starts_with(start.as_str()));
-            (calls.hold_from.is_some_and(|from| calls.seen.len() > from), refused.map(|(_, status)| *status))
+            let refused = refused.map(|(_, status)| *status);
+            let refused = refused.or_else(|| calls.unprepared_refusal(&line));
+            (calls.hold_from.is_some_and(|from| calls.seen.len() > from), refused)
         };
         if is_held {
             services.1.notify_one();
@@ -85,6 +101,11 @@ impl Services {
 
     pub(crate) fn accept(&self) {
         self.0.lock().unwrap().refuse.clear();
+    }
+
+    /// `name` has lost its preparation, and refuses a removal until it is prepared again.
+    pub(crate) fn lose_preparation(&self, name: &str) {
+        self.0.lock().unwrap().unprepared.push(name.to_owned());
     }
 
     /// Answers `count` more calls, and holds those after them.

@@ -7,6 +7,7 @@ mod crossing;
 mod documents;
 mod grpc;
 mod kills;
+mod lost_preparation;
 mod metrics;
 mod news;
 mod offboarding;
