@@ -3,7 +3,8 @@
 //! A row is what the events of its tenant's stream come to, kept in a table so that a list and the answer to an
 //! authorizer read one row each. When rows are lost or wrong (a table that was restored from an older copy, a change by
 //! hand), the histories have all of them: no one can change those. The service may run meanwhile. A row that it changes
-//! at the same moment has a later version than was read here, and is left alone.
+//! at the same moment has a later version than was read here, and is left alone. The service writes a row together with
+//! its history, so a row that is ahead of a history that is read after it was changed by hand.
 
 use std::io::Write as _;
 
@@ -103,23 +104,55 @@ pub async fn rebuild(database: &DatabaseConnection) -> Result<Rebuilt, Error> {
 
 /// Returns whether the row of the tenant with the history `stream` had to be repaired.
 async fn repair(database: &DatabaseConnection, stream: &str) -> Result<bool, Error> {
-    let unreadable = |what: String| Error::Unreadable(format!("the history {stream}: {what}"));
+    let tenant = in_history(database, stream).await?;
+    let read: Option<Model> = Entity::find_by_id(tenant.id.0).one(database).await?;
+    let first = read.as_ref().map(|row| row.version);
+    if read.is_some_and(|row| Tenant::try_from(row).is_ok_and(|stored| stored == tenant)) {
+        return Ok(false);
+    }
+    let version = tenant.version;
+    if replace(database, tenant, version).await? {
+        return Ok(true);
+    }
+    // The row is ahead of what was read of the history. Read behind the row, the history has all that the service wrote.
+    let row: Option<Model> = Entity::find_by_id(id_of(stream)?.0).one(database).await?;
+    let ahead = row.map(|row| row.version);
+    let tenant = in_history(database, stream).await?;
+    match ahead {
+        Some(ahead) if ahead <= tenant.version => Ok(false),
+        // It stands still, so it was changed by hand, and the service can change nothing of the tenant.
+        Some(ahead) if first == Some(ahead) && replace(database, tenant, ahead).await? => Ok(true),
+        _ => Err(Error::Unreadable(format!(
+            "the row of the tenant with the history {stream} is ahead of it and was changed meanwhile; repeat the command"
+        ))),
+    }
+}
+
+/// Returns the id of the tenant with the history `stream`.
+fn id_of(stream: &str) -> Result<TenantId, Error> {
     let id = stream.strip_prefix(STREAMS).unwrap_or_default();
-    let id: TenantId = id.parse().map_err(|error| unreadable(format!("{error}")))?;
+    id.parse().map_err(|error| Error::Unreadable(format!("the history {stream}: {error}")))
+}
+
+/// Returns the tenant as its history has it.
+async fn in_history(database: &DatabaseConnection, stream: &str) -> Result<Tenant, Error> {
+    let unreadable = |what: String| Error::Unreadable(format!("the history {stream}: {what}"));
+    let id = id_of(stream)?;
     let (told, version) = store::rebuild::<Told>(database, stream).await?;
     if let Some(fault) = told.fault {
         return Err(unreadable(fault));
     }
     let Known { name, standing, created_at, updated_at } =
         told.tenant.ok_or_else(|| unreadable("it is empty".to_owned()))?;
-    let tenant = Tenant { id, name, standing, version, created_at, updated_at };
-    let stored: Option<Model> = Entity::find_by_id(id.0).one(database).await?;
-    if stored.is_some_and(|row| Tenant::try_from(row).is_ok_and(|stored| stored == tenant)) {
-        return Ok(false);
-    }
+    Ok(Tenant { id, name, standing, version, created_at, updated_at })
+}
+
+/// Writes the row of `tenant`, unless there is one of a later version than `newest`. Returns whether it did.
+async fn replace(database: &DatabaseConnection, tenant: Tenant, newest: i64) -> Result<bool, Error> {
+    let Tenant { id, name, standing, version, created_at, updated_at } = tenant;
     let row = ActiveModel {
         id: Set(id.0),
-        name: Set(tenant.name),
+        name: Set(name),
         standing: Set(standing.as_str().to_owned()),
         version: Set(version),
         created_at: Set(created_at),
@@ -134,7 +167,7 @@ async fn repair(database: &DatabaseConnection, stream: &str) -> Result<bool, Err
             Column::CreatedAt,
             Column::UpdatedAt,
         ])
-        .action_and_where(Expr::col((Entity, Column::Version)).lte(version));
+        .action_and_where(Expr::col((Entity, Column::Version)).lte(newest));
     Ok(Entity::insert(row).on_conflict(replace).exec_without_returning(database).await? > 0)
 }
 
