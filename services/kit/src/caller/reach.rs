@@ -7,8 +7,8 @@ use crate::tenant::{Reach, VerifiedTenant};
 impl PlatformService {
     /// Returns the proof for `tenant`, for which this service acts in this request. A platform service may act for every
     /// tenant; it names one, so that a query touches that one alone. That it does so is logged under the target
-    /// `audit`, within the span of the request, which has its id. A service that changes something then writes an event
-    /// for the audit with it.
+    /// `audit`, within the span of the request, which has its id. A service that announces events for the audit writes
+    /// one with what it changes then; docs/events.md names them. The others leave this line alone.
     #[must_use]
     pub fn on_behalf_of(&self, tenant: TenantId) -> VerifiedTenant {
         tracing::info!(target: "audit", service = %self.name, %tenant, "a platform service acts for a tenant");
