@@ -10,15 +10,16 @@
 //! | waiting for a table that another program uses | five seconds |
 //! | waiting for another process that migrates this database | ten minutes |
 //!
-//! All steps are one transaction: either all are applied and recorded, or none. A deadlock with a query of another
-//! service undoes it, and it is tried again.
+//! All steps are one transaction, on SQLite, too: either all are applied and recorded, or none, also when the process is
+//! killed. A deadlock with a query of another service undoes it, and it is tried again.
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, RuntimeErr, TransactionTrait as _,
+    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait as _,
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -42,13 +43,12 @@ const TABLE: &str = "SET LOCAL lock_timeout = '5s'";
 /// Applies the steps of `S` that `database` does not have yet.
 ///
 /// # Errors
-/// [`StoreError::Migration`]. On PostgreSQL nothing has changed then.
+/// [`StoreError::Migration`]. Nothing has changed then.
 pub async fn up<S: MigratorTrait>(database: &DatabaseConnection) -> Result<(), StoreError> {
     let applied = if database.get_database_backend() == DbBackend::Postgres {
         up_within_limits::<S>(database).await
     } else {
-        // SQLite has no limit for a statement; another writer of the file is waited for as in every request.
-        S::up(database, None).await
+        in_one_write::<S>(database).await
     };
     applied.map_err(StoreError::Migration)
 }
@@ -74,6 +74,18 @@ fn is_deadlock(error: &DbErr) -> bool {
         return false;
     };
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "40P01")
+}
+
+/// SQLite has no limit for a statement; another writer of the file is waited for as in every request. The transaction writes from
+/// its beginning: one that read first would fail when another process writes meanwhile.
+async fn in_one_write<S: MigratorTrait>(database: &DatabaseConnection) -> Result<(), DbErr> {
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    };
+    let transaction = database.begin_with_options(options).await?;
+    S::up(&transaction, None).await?;
+    transaction.commit().await
 }
 
 async fn in_one_transaction<S: MigratorTrait>(database: &DatabaseConnection) -> Result<(), DbErr> {

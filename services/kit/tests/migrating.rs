@@ -74,7 +74,15 @@ async fn a_migration_has_its_own_limits_and_a_request_keeps_the_short_one() {
     let home = TestHome::new();
     let file = home.home().database("limits");
     let sqlite = kit::store::open(None, &file).await.unwrap();
-    kit::migrating::up::<Steps>(&sqlite).await.unwrap();
+    assert!(kit::migrating::up::<Broken>(&sqlite).await.is_err());
+    let tables = "SELECT CAST(count(*) AS text) FROM sqlite_schema WHERE name = 'limits'";
+    assert_eq!(text(&sqlite, tables).await, "0", "all steps or none");
+    // Two processes of a service at the same time.
+    let other = kit::store::open(None, &file).await.unwrap();
+    let (first, second) =
+        tokio::join!(kit::migrating::up::<Steps>(&sqlite), kit::migrating::up::<Steps>(&other));
+    first.unwrap();
+    second.unwrap();
     assert_eq!(text(&sqlite, "SELECT value FROM limits").await, "none");
 
     let postgres = PrivatePostgres::start();
