@@ -1,8 +1,6 @@
 //! Which part of a file a request wants: conditions first, ranges last, as RFC 9110 13.2.2 orders them.
 
-use headers::{
-    ETag, HeaderMapExt as _, IfMatch, IfModifiedSince, IfNoneMatch, IfRange, IfUnmodifiedSince, LastModified,
-};
+use headers::{ETag, HeaderMapExt as _, IfMatch, IfModifiedSince, IfNoneMatch, IfRange, IfUnmodifiedSince};
 use http::header::{IF_RANGE, RANGE};
 use http::{HeaderMap, Method};
 use http_range::{HttpRange, HttpRangeParseError};
@@ -64,22 +62,29 @@ pub(super) fn wanted(method: &Method, headers: &HeaderMap, content: &Content) ->
     }
 }
 
-/// Reports whether ranges may be answered: `If-Range` names this very file, or there is none.
+/// Reports whether ranges may be answered: `If-Range` names this very file, or there is none. A date must be the very same one
+/// (RFC 9110, 13.1.5): a file that replaces another can be older, and a client would join the parts of two files.
 fn same_file(headers: &HeaderMap, tag: &ETag, content: &Content) -> bool {
     if !headers.contains_key(IF_RANGE) {
         return true;
     }
-    let modified = content.modified.map(LastModified::from);
+    let modified = content.modified.map(IfRange::date);
+    let same_tag = |condition: &IfRange| !condition.is_modified(Some(tag), None);
     headers
         .typed_get::<IfRange>()
-        .is_some_and(|condition| !condition.is_modified(Some(tag), modified.as_ref()))
+        .is_some_and(|condition| same_tag(&condition) || modified.is_some_and(|same| same == condition))
 }
 
 fn ranges(headers: &HeaderMap, length: u64) -> Wanted {
     // Two lines are not a valid list of ranges, so both are ignored.
     let mut lines = headers.get_all(RANGE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return Wanted::Whole };
+    let Some(line) = line.to_str().ok().map(bounded).filter(|line| !has_backward_range(line)) else {
+        return Wanted::Whole;
+    };
     let spans: Vec<Span> = match HttpRange::parse_bytes(line.as_bytes(), length) {
+        // A list without a range.
+        Ok(ranges) if ranges.is_empty() => return Wanted::Whole,
         Ok(ranges) => ranges.iter().map(|range| Span { start: range.start, length: range.length }).collect(),
         Err(HttpRangeParseError::NoOverlap) => return Wanted::Outside,
         // Another unit, or no range at all: RFC 9110 14.2 has it ignored.
@@ -94,6 +99,34 @@ fn ranges(headers: &HeaderMap, length: u64) -> Wanted {
         several if several.len() > MAX_RANGES || total > length => Wanted::Whole,
         _ => Wanted::Several(spans),
     }
+}
+
+/// Returns the line with each number above those of the library as the largest one: it is behind the end of every file either
+/// way, and the library would ignore the line.
+fn bounded(line: &str) -> String {
+    /// The largest number that the library reads.
+    const LARGEST: &str = "18446744073709551615";
+    /// Every number with as many digits is smaller.
+    const SAFE_DIGITS: usize = 19;
+    let mut text = String::with_capacity(line.len());
+    for part in line.split_inclusive(|c: char| !c.is_ascii_digit()) {
+        let end = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        let digits = part.strip_suffix(end).unwrap_or(part);
+        let is_large = digits.trim_start_matches('0').len() > SAFE_DIGITS;
+        text.push_str(if is_large { LARGEST } else { digits });
+        text.push_str(end);
+    }
+    text
+}
+
+/// Reports whether a range ends before it begins: then the line is not valid, and ignored (RFC 9110, 14.1.1 and 14.2). The
+/// library checks this for ranges inside the file alone.
+fn has_backward_range(line: &str) -> bool {
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let (_, ranges) = line.split_once('=').unwrap_or_default();
+    ranges.split(',').filter_map(|range| range.split_once('-')).any(
+        |(first, last)| matches!((number(first), number(last)), (Some(first), Some(last)) if last < first),
+    )
 }
 
 #[cfg(test)]
@@ -133,6 +166,7 @@ mod tests {
 
     const BEFORE: &str = "Mon, 31 Jan 2022 17:11:59 GMT";
     const THEN: &str = "Mon, 31 Jan 2022 17:12:00 GMT";
+    const AFTER: &str = "Tue, 01 Feb 2022 17:12:00 GMT";
 
     #[test]
     fn one_range_is_a_part() {
@@ -142,6 +176,9 @@ mod tests {
         assert_eq!(on(&[("range", "bytes=-1000")]), one(0, 100));
         assert_eq!(on(&[("range", "bytes=50-1000")]), one(50, 50));
         assert_eq!(on(&[("range", "bytes=0-9,500-")]), one(0, 10));
+        assert_eq!(on(&[("range", "bytes=10-99999999999999999999")]), one(10, 90));
+        assert_eq!(on(&[("range", "bytes=-99999999999999999999")]), one(0, 100));
+        assert_eq!(on(&[("range", "bytes=000000000000000000000005-6")]), one(5, 2));
     }
 
     #[test]
@@ -159,12 +196,14 @@ mod tests {
 
     #[test]
     fn ranges_that_are_none_are_ignored_and_ranges_outside_are_not() {
-        for line in ["items=0-1", "bytes=a-b", "bytes=9-0", "bytes", "bytes=1"] {
+        for line in
+            ["items=0-1", "bytes=a-b", "bytes=9-0", "bytes=500-1", "bytes", "bytes=", "bytes=,", "bytes=1"]
+        {
             assert_eq!(on(&[("range", line)]), Wanted::Whole, "{line}");
         }
         assert_eq!(on(&[("range", "bytes=0-1"), ("range", "bytes=2-3")]), Wanted::Whole);
         assert_eq!(on_method(&Method::HEAD, &[("range", "bytes=0-1")]), Wanted::Whole);
-        for line in ["bytes=100-", "bytes=100-200", "bytes=-0"] {
+        for line in ["bytes=100-", "bytes=100-200", "bytes=-0", "bytes=99999999999999999999-"] {
             assert_eq!(on(&[("range", line)]), Wanted::Outside, "{line}");
         }
     }
@@ -173,7 +212,7 @@ mod tests {
     fn a_range_of_another_file_is_the_whole_file() {
         assert_eq!(on(&[("range", "bytes=0-9"), ("if-range", "\"a\"")]), one(0, 10));
         assert_eq!(on(&[("range", "bytes=0-9"), ("if-range", THEN)]), one(0, 10));
-        for other in ["\"b\"", "W/\"a\"", BEFORE, "nonsense"] {
+        for other in ["\"b\"", "W/\"a\"", BEFORE, AFTER, "nonsense"] {
             assert_eq!(on(&[("range", "bytes=0-9"), ("if-range", other)]), Wanted::Whole, "{other}");
         }
     }
