@@ -21,7 +21,7 @@ mod comparison;
 /// How many lines of a plan are kept.
 const MAX_PLANNED: usize = 10_000;
 
-/// The directory inside each directory of the target that keeps files under way. Removed by rsync when it is empty.
+/// The directory inside each directory of the target that keeps files under way. rsync removes it when it is empty.
 const UNDER_WAY: &str = ".db-migrate-partial";
 
 /// The two trees. Neither is in the other one.
@@ -147,7 +147,13 @@ impl Trees {
         let mut from = self.source.clone().into_os_string();
         from.push("/");
         rsync.arg("--").arg(from).arg(&self.target).env("LC_ALL", "C");
-        run(rsync, options.plan, progress).await
+        let changes = run(rsync, options.plan, progress).await?;
+        if !options.plan {
+            let target = self.target.clone();
+            let removed = tokio::task::spawn_blocking(move || remove_what_was_under_way(&target)).await;
+            removed.map_err(|error| Failure::Program(format!("the copy ended early: {error}")))??;
+        }
+        Ok(changes)
     }
 
     /// Compares both trees: presence, kind, size, content, permissions, times, targets of links, and owners if this process
@@ -186,6 +192,31 @@ fn numbers(path: &Path) -> Result<Vec<Option<(u64, u64)>>, Failure> {
         Err(error) => Err(Failure::at(directory)(error)),
     };
     path.ancestors().map(number).collect()
+}
+
+/// Removes the files that an earlier run left under way and whose originals are gone: rsync never deletes them. After a copy
+/// nothing is under way. The directory around keeps its time, which is compared.
+fn remove_what_was_under_way(target: &Path) -> Result<(), Failure> {
+    let mut directories = vec![target.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).map_err(Failure::at(&directory))? {
+            let entry = entry.map_err(Failure::at(&directory))?;
+            let path = entry.path();
+            if !entry.file_type().map_err(Failure::at(&path))?.is_dir() {
+                continue;
+            }
+            if entry.file_name() == UNDER_WAY {
+                let around = std::fs::File::open(&directory).map_err(Failure::at(&directory))?;
+                let modified = around.metadata().and_then(|metadata| metadata.modified());
+                let modified = modified.map_err(Failure::at(&directory))?;
+                std::fs::remove_dir_all(&path).map_err(Failure::at(&path))?;
+                around.set_modified(modified).map_err(Failure::at(&directory))?;
+            } else {
+                directories.push(path);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn is_empty(directory: &Path) -> Result<bool, Failure> {
