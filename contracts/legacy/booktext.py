@@ -16,7 +16,7 @@ from legacy.exchange import BadRequest
 MAX_WORDS = 64
 MAX_DEPTH = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?")
 
 
 class InvalidSearch(ValueError):

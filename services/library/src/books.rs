@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use clock::{Clock, UnixTime};
-use sea_orm::sea_query::{Expr, ExprTrait as _, Func, NullOrdering, Query};
+use sea_orm::sea_query::{Expr, ExprTrait as _, Func, NullOrdering, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, Condition, DatabaseConnection, DbBackend, EntityTrait as _, Order as Direction,
     QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
@@ -26,6 +26,7 @@ use crate::search::Expression;
 use entity::{Column, Entity, Model};
 
 pub use finding::Scope;
+pub(crate) use tags::words_anew;
 pub(crate) use writing::index_anew;
 pub use writing::{NewBook, Put};
 
@@ -190,8 +191,9 @@ impl Books {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn one(&self, id: i32) -> Result<Book, Error> {
-        let rows: Vec<Model> = Entity::find_by_id(id).one(&self.database).await?.into_iter().collect();
-        self.whole(rows).await?.pop().ok_or(Error::NotFound("Not found book"))
+        let found = tags::book_with_tags(&self.database, id).await?;
+        let (row, tags) = found.ok_or(Error::NotFound("Not found book"))?;
+        Ok(whole(&mut HashMap::from([(id, tags)]), row))
     }
 
     /// Returns the existing ones of `ids`, in their order.
@@ -210,7 +212,7 @@ impl Books {
     /// [`Error::Store`].
     pub async fn list(&self, filter: &Filter, sort: Sort, page: Page) -> Result<Vec<Book>, Error> {
         let query = Entity::find().filter(filter.condition(self.backend()));
-        self.part(ordered(query, sort), page).await
+        self.part(ordered(self.backend(), query, sort), page).await
     }
 
     /// Returns a part of all ids, the largest first.
@@ -219,7 +221,8 @@ impl Books {
     /// [`Error::Store`].
     pub async fn ids(&self, filter: &Filter, page: Page) -> Result<Vec<i32>, Error> {
         let query = Entity::find().select_only().column(Column::Id).filter(filter.condition(self.backend()));
-        let query = ordered(query, Sort::Id(Way::Desc)).limit(page.per_page).offset(page.offset());
+        let query =
+            ordered(self.backend(), query, Sort::Id(Way::Desc)).limit(page.per_page).offset(page.offset());
         Ok(query.into_tuple().all(&self.database).await?)
     }
 
@@ -251,6 +254,16 @@ impl Books {
     }
 }
 
+/// Returns a column of times in a form whose order is that of the times. SQLite has them as text, whose fraction of a second
+/// has no trailing zeros: without the `Z` at its end, a shorter text is the earlier time.
+fn moment(backend: DbBackend, column: Column) -> SimpleExpr {
+    if backend == DbBackend::Sqlite {
+        Func::cust("rtrim").args([Expr::col((Entity, column)), Expr::val("Z")]).into()
+    } else {
+        Expr::col((Entity, column))
+    }
+}
+
 fn whole(tags: &mut HashMap<i32, Vec<Tag>>, row: Model) -> Book {
     let Model {
         id,
@@ -270,9 +283,11 @@ fn whole(tags: &mut HashMap<i32, Vec<Tag>>, row: Model) -> Book {
 }
 
 /// Orders a query. Books with the same value have the newest id first, so that the parts of a list fit.
-fn ordered(query: Select<Entity>, sort: Sort) -> Select<Entity> {
+fn ordered(backend: DbBackend, query: Select<Entity>, sort: Sort) -> Select<Entity> {
     let by = |query: Select<Entity>, column: Column, way: Way| {
-        query.order_by_with_nulls(column, way.into(), NullOrdering::Last).order_by_desc(Column::Id)
+        query
+            .order_by_with_nulls(moment(backend, column), way.into(), NullOrdering::Last)
+            .order_by_desc(Column::Id)
     };
     match sort {
         Sort::Id(way) => query.order_by(Column::Id, way.into()),

@@ -29,6 +29,7 @@ impl MigratorTrait for Steps {
             Box::new(RenewalsUnderWay),
             Box::new(events::tables::Handled),
             Box::new(events::tables::Selected),
+            Box::new(WordsOfTags),
         ]
     }
 
@@ -193,5 +194,27 @@ impl MigrationTrait for RenewalsUnderWay {
         manager.alter_table(Table::alter().table("books").add_column(column).to_owned()).await?;
         manager.get_connection().execute_unprepared(UNDER_WAY).await?;
         Ok(())
+    }
+}
+
+/// Adds the words of a tag, in which a search for tags looks. The databases themselves would fold the case of some letters only
+/// and split at some signs only. The legacy backend's own inserts, which name their columns, go on working.
+struct WordsOfTags;
+
+/// How many tags get their words with one statement.
+const TAGS_AT_ONCE: u64 = 1_000;
+
+impl MigrationName for WordsOfTags {
+    fn name(&self) -> &'static str {
+        "0007_words_of_tags"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for WordsOfTags {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let column = ColumnDef::new("words").text().take();
+        manager.alter_table(Table::alter().table("book_tags").add_column(column).to_owned()).await?;
+        crate::books::words_anew(manager.get_connection(), TAGS_AT_ONCE).await
     }
 }

@@ -189,6 +189,12 @@ fn exchanges() -> Vec<Exchange> {
         book("2022-01-31T17:12:00+01:00", "never"),
         book("1000", "1001").replace("\"2022-01-31T17:12:00+01:00\"", "1643649120123"),
         book("1000", "1002").replace("2022-01-31T17:12:00+01:00", "Mon, 31 Jan 2022 17:12:00 +0000"),
+        book("1000", "1003").replace("2022-01-31T17:12:00+01:00", "2022-01-31T17:12"),
+        book("1000", "1004").replace("2022-01-31T17:12:00+01:00", "2022-01-31T17:12:00.5"),
+        book("1000", "1005").replace("2022-01-31T17:12:00+01:00", "2022-01-31T17:12+09:00"),
+        book("1000", "1006").replace("2022-01-31T17:12:00+01:00", "2022-01-31T17:12Z"),
+        // Signs and letters that each database would split and fold in its own way.
+        book("1000", "1007").replace("full color", "one+Two").replace("new-x", "\u{c9}lan\u{30fb}Aube"),
         "{".to_owned(),
         "[]".to_owned(),
         "null".to_owned(),
@@ -196,12 +202,20 @@ fn exchanges() -> Vec<Exchange> {
     ] {
         all.push(("POST", "/books".to_owned(), JSON, body));
     }
-    all.push(("POST", "/books".to_owned(), &[("content-type", "text/plain")], book("1000", "1003")));
+    all.push(("POST", "/books".to_owned(), &[("content-type", "text/plain")], book("1000", "1009")));
     for target in [
         "/books/1000",
         "/books/1001",
         "/books/1002",
         "/books/1003",
+        "/books/1004",
+        "/books/1005",
+        "/books/1006",
+        "/books/1009",
+        "/books/search/completion?search-kind=tag&q=two",
+        "/books/search/completion?search-kind=tag&q=%C3%A9lan",
+        "/books/search/completion?search-kind=tag&q=aub",
+        "/books/search?search-kind=tag&q=%C3%A9lan+aube",
         "/books?per-page=5",
         "/books/search?search-kind=tag&q=new-x",
         "/books/search/completion?search-kind=tag&q=series+new",

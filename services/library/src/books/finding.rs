@@ -47,7 +47,7 @@ impl Books {
                 .column(Column::Id)
                 .filter(filter.condition(self.backend()))
                 .filter(Column::Id.in_subquery(tags::books_with(tags::is(&tag))));
-            let query = ordered(query, sort).limit(page.per_page).offset(page.offset());
+            let query = ordered(self.backend(), query, sort).limit(page.per_page).offset(page.offset());
             let ids: Vec<i32> = query.into_tuple().all(&self.database).await?;
             if !ids.is_empty() {
                 found.push((tag, ids));
@@ -84,7 +84,7 @@ impl Books {
         let query =
             Entity::find().filter(filter.condition(backend)).filter(matches(backend, scope, expression));
         let query = match sort {
-            Some(sort) => ordered(query, sort),
+            Some(sort) => ordered(backend, query, sort),
             None => {
                 query.order_by(rank(backend, scope, expression), Direction::Desc).order_by_desc(Column::Id)
             }
@@ -136,8 +136,9 @@ impl Books {
         let spaced = SEPARATORS
             .iter()
             .fold(whole, |text, separator| Func::cust("replace").arg(text).arg(*separator).arg(" ").into());
+        let words = Func::coalesce([Expr::col(("book_tags", "words")), spaced]);
         for word in beginnings {
-            query.and_where(spaced.clone().like(format!("% {word}%")));
+            query.and_where(Expr::from(words.clone()).like(format!("% {word}%")));
         }
         if let Some(expression) = expression {
             let ids = Query::select()
@@ -184,7 +185,8 @@ fn storable(tag: &Tag) -> bool {
     !tag.kind.contains('\0') && !tag.name.contains('\0')
 }
 
-/// What stands between the words of tags in practice, besides spaces.
+/// What stands between the words of tags in practice, besides spaces: for tags without the column `words`, which the legacy
+/// backend added while both write the same database.
 const SEPARATORS: [&str; 8] = ["-", "_", ".", ",", ":", "/", "(", "'"];
 
 /// Both databases join text with `||`.

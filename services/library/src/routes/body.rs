@@ -4,9 +4,10 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::macros::format_description;
-use time::{Date, OffsetDateTime, UtcOffset};
+use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use super::query::invalid;
 use crate::book::{
@@ -222,10 +223,20 @@ fn moment(body: &Map<String, Value>, name: &str) -> Result<OffsetDateTime, Error
         .ok_or_else(|| invalid(format!("\"{name}\" must be a valid date")))
 }
 
+/// Reads ISO 8601 or RFC 2822. Of ISO 8601, seconds, offset and time of day may be missing; a time without an offset is UTC.
 fn written(text: &str) -> Option<OffsetDateTime> {
+    const MINUTES: &[BorrowedFormatItem<'_>] = format_description!(
+        "[year]-[month]-[day]T[hour]:[minute][offset_hour sign:mandatory]:[offset_minute]"
+    );
+    const LOCAL: &[BorrowedFormatItem<'_>] = format_description!(
+        "[year]-[month]-[day]T[hour]:[minute][optional [:[second][optional [.[subsecond]]]]]"
+    );
+    let local = || PrimitiveDateTime::parse(text.strip_suffix('Z').unwrap_or(text), LOCAL).ok();
     let day = || Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     OffsetDateTime::parse(text, &Rfc3339)
         .or_else(|_| OffsetDateTime::parse(text, &Rfc2822))
+        .or_else(|_| OffsetDateTime::parse(text, MINUTES))
         .ok()
+        .or_else(|| local().map(PrimitiveDateTime::assume_utc))
         .or_else(|| day().map(|day| day.midnight().assume_utc()))
 }

@@ -1,5 +1,8 @@
 //! The later surface, on both databases.
 
+use std::time::Duration;
+
+use clock::Clock as _;
 use identity::Role;
 use kit::generation::Surface;
 
@@ -85,6 +88,53 @@ async fn bots_add_release_check_and_renew(app: TestApp) {
 #[tokio::test]
 async fn bots_add_release_check_and_renew_on_both() {
     on_both(Surface::Later, bots_add_release_check_and_renew).await;
+}
+
+async fn times_within_a_second_have_their_order(app: TestApp) {
+    let bot = async |line: &str, body: &str| app.call(Role::BOT, line, body).await;
+    // The fractions have other lengths without their trailing zeros, and the first one has none.
+    let start = app.clock.now();
+    for (id, millis) in [(2001, 0), (2002, 120), (2003, 125), (2004, 500)] {
+        app.clock.set(start.plus(Duration::from_millis(millis)));
+        assert_eq!(bot("POST /books", &NEW.replace("1000", &id.to_string())).await.status, 201);
+        assert_eq!(bot(&format!("PATCH /books/{id}/release"), "").await.status, 204);
+        assert_eq!(bot(&format!("PATCH /books/{id}/check"), "").await.status, 204);
+    }
+    let order = [2001, 2002, 2003, 2004];
+    let listed = async |query: &str| app.get(&format!("/books?released=true&{query}")).await.ids();
+    for column in ["published-at", "updated-at"] {
+        assert_eq!(listed(&format!("sort-by={column}-asc")).await, order, "{column}");
+        assert_eq!(listed(&format!("sort-by={column}-desc")).await, [2004, 2003, 2002, 2001], "{column}");
+    }
+}
+
+#[tokio::test]
+async fn times_within_a_second_have_their_order_on_both() {
+    on_both(Surface::Later, times_within_a_second_have_their_order).await;
+}
+
+async fn tags_are_found_by_the_words_of_the_index(app: TestApp) {
+    let named =
+        |name: &str| format!(r#"{{"id":3000,"title":"T","kind":"manga","tags":[["artist","{name}"]]}}"#);
+    for (name, q) in [
+        ("c+d", "d"),
+        ("a\u{30fb}b", "b"),
+        ("one&Two~three", "THREE+two"),
+        ("\u{c9}lan", "%C3%A9l"),
+        ("\u{416}\u{443}\u{43a}", "%D0%B6%D1%83"),
+        ("x-y", "artist+y"),
+    ] {
+        let line = if name == "c+d" { "POST /books" } else { "PATCH /books" };
+        assert!(app.call(Role::BOT, line, &named(name)).await.status < 300, "{name}");
+        let found = app.get(&format!("/books/tags/search?q={q}")).await;
+        assert!(found.body.contains(&format!(r#"{{"kind":"artist","name":"{name}"}}"#)), "{q}: {found:?}");
+        assert!(app.get(&format!("/books/search?q={q}")).await.ids().contains(&3000), "{q}");
+    }
+}
+
+#[tokio::test]
+async fn tags_are_found_by_the_words_of_the_index_on_both() {
+    on_both(Surface::Later, tags_are_found_by_the_words_of_the_index).await;
 }
 
 async fn searches_are_filtered_by_tags_and_lists_have_no_copies(app: TestApp) {
