@@ -77,10 +77,10 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// The development edge with three services less: books, pictures, pages and the OpenAPI document are still at the legacy
-    /// backend, and so is the activity of people, which has books in it. Most tests need some backend behind `/books`, the file
-    /// host and the web host, and neither library, image nor web service ([`Edge::shipped`] has all of them). It does not accept sessions of the legacy backend: a test that is about them
-    /// describes them itself.
+    /// The development edge with three services less: books, pictures, pages and the OpenAPI document are still at the
+    /// legacy backend, and so is the activity of people, which has books in it. Most tests need some backend behind
+    /// `/books`, the file host and the web host, and neither library, image nor web service ([`Edge::shipped`] has all of
+    /// them). It does not accept sessions of the legacy backend: a test that is about them describes them itself.
     #[must_use]
     pub fn dev() -> EdgeBuilder {
         Self::shipped("dev").more_at_legacy()

@@ -1,5 +1,5 @@
-//! What clients get as files: the web application (its entry document for every page, and its built files), and the public
-//! OpenAPI document.
+//! Static files: the web application (its entry document for every page, and its built files), and the public OpenAPI
+//! document.
 //!
 //! * [`settings`]: where the built application is, and the address to listen on.
 //! * [`site`]: what the build says about itself (`site.json`), and the headers that follow from it.

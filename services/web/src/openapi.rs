@@ -54,8 +54,8 @@ impl Documents {
         Ok(Self([yaml, Document::new(JSON_PATHS, "application/json", json.into())?]))
     }
 
-    /// Answers a request for `path`, which is [`PREFIX`] or below it. Only exact paths lead to a document: no spelling of
-    /// one is decoded or resolved.
+    /// Answers a request for `path`, which is [`PREFIX`] or below it. Only exact paths lead to a document: no spelling
+    /// of one is decoded or resolved.
     #[must_use]
     pub fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response {
         let Self(documents) = self;

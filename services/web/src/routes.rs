@@ -42,7 +42,7 @@ const VARY: HeaderValue = HeaderValue::from_static("accept-encoding, accept, sec
 
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-/// The type of a page. `mime_guess` leaves the encoding out, and the legacy backend names it.
+/// The type of a page. `ServeDir` leaves the encoding out, and the legacy backend names it.
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 

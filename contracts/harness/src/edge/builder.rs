@@ -70,8 +70,8 @@ fn without_legacy_sessions(text: &str) -> String {
     })
 }
 
-/// The development edge's `text` before books, pictures, pages and the OpenAPI document moved to services of their own, and without the sessions of
-/// the legacy backend.
+/// The development edge's `text` before books, pictures, pages and the OpenAPI document moved to services of their own,
+/// and without the sessions of the legacy backend.
 pub(super) fn with_more_at_legacy(text: &str) -> String {
     let text = &without_legacy_sessions(text);
     let missing = BACKENDS.iter().chain(&ROUTES).chain(&POLICIES).find(|piece| !text.contains(**piece));
