@@ -68,8 +68,11 @@ native: $(TOOLS)/rust.done ## Compile the guard to a dynamic module for Envoy
 build: $(GUARD) ## Compile the programs of `make run`
 	@cargo build --locked --package cutover --package comparator --package authz-service --package auth --package users --package library --package image-service --package web --profile fast
 
+# A machine without Node, or without a network for its packages, runs the edge all the same: the host of the pages answers 503 then.
 .PHONY: run
 run: $(TOOLS)/python.done build ## Start the whole edge on embedded stores; Ctrl-C stops it
+	@[ -e apps/web/dist/index.html ] || ! command -v npm >/dev/null || $(MAKE) --no-print-directory pages \
+		|| echo "the pages of the web application are not built; \`make pages\` builds them" >&2
 	@exec $(TARGET)/fast/cutover run --venv "$(VENV)"
 
 .PHONY: pages
