@@ -69,8 +69,8 @@ SELECT 'function', p.oid::regprocedure::text,
              WHEN a.aggfnoid IS NOT NULL THEN format('aggregate of %s returns %s: %s, initial values %s and %s, sorted by %s',
                  pg_get_function_arguments(p.oid), pg_get_function_result(p.oid),
                  (SELECT string_agg(format('%s %s', key, value), ', ' ORDER BY key)
-                  FROM jsonb_each_text(to_jsonb(a)
-                      || jsonb_build_object('aggtranstype', a.aggtranstype::regtype, 'aggmtranstype', a.aggmtranstype::regtype)
+                  FROM jsonb_each_text((to_jsonb(a)
+                      || jsonb_build_object('aggtranstype', a.aggtranstype::regtype, 'aggmtranstype', a.aggmtranstype::regtype))
                       - '{aggfnoid,aggsortop,agginitval,aggminitval}'::text[])),
                  coalesce(quote_literal(a.agginitval), '-'), coalesce(quote_literal(a.aggminitval), '-'),
                  a.aggsortop::regoperator)

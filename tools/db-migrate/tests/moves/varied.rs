@@ -31,6 +31,9 @@ const VARIED: &str = "
     CREATE TYPE span AS RANGE (subtype = float8);
     CREATE TYPE pair AS (a int4, b text);
     CREATE AGGREGATE total(int4) (SFUNC = int4pl, STYPE = int4, INITCOND = '0');
+    CREATE FUNCTION below(int4, int4) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 < $2';
+    CREATE OPERATOR <<< (FUNCTION = below, LEFTARG = int4, RIGHTARG = int4);
+    CREATE AGGREGATE lowest(int4) (SFUNC = int4smaller, STYPE = int4, SORTOP = <<<);
     CREATE RULE quiet AS ON DELETE TO cached DO INSTEAD NOTHING;
     CREATE STATISTICS related (ndistinct) ON name, at FROM servers;
     CREATE MATERIALIZED VIEW later AS SELECT 1 AS one WITH NO DATA;
