@@ -92,6 +92,10 @@ async fn a_change_is_in_the_history_with_its_author(app: TestApp) {
     let (announced, audited) = (find(&announced), find(&audited));
     assert_eq!((&audited["data"], &audited["tenantId"]), (&expected[0]["change"], &json!(ACME)));
     assert_eq!(audited["metadata"]["causationId"], announced["id"]);
+    // Both belong to the request.
+    for event in [&announced, &audited] {
+        assert_eq!(event["metadata"]["correlationId"], "0192d3c0-0000-7000-8000-0000000000aa", "{event}");
+    }
     assert_ne!(audited["id"], announced["id"]);
     // No program can change the history.
     for statement in ["DELETE FROM stored_events", "UPDATE stored_events SET kind = 'a.b.c'"] {
