@@ -71,7 +71,7 @@ pub struct Outcome {
     pub next: i64,
     /// How many books were new.
     pub added: usize,
-    /// How many books replaced an earlier form.
+    /// How many books replaced an earlier form, or were released.
     pub changed: usize,
     /// How many books the library had with the same content.
     pub unchanged: usize,

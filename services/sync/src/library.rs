@@ -51,6 +51,10 @@ pub struct Book {
     /// When the book appeared at its source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
+    /// Releases the book. One that was released before keeps its time, and `false` takes nothing back.
+    // Left out where it is false, so that a book without it has the digest that earlier versions recorded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
 }
 
 /// What the library did.
@@ -58,7 +62,7 @@ pub struct Book {
 pub struct Written {
     /// The ids of new books.
     pub added: Vec<i32>,
-    /// The ids of books that were there with other content.
+    /// The ids of books that were there with other content, or were released.
     pub changed: Vec<i32>,
 }
 

@@ -76,6 +76,45 @@ fn deliveries(stage: &Stage) {
     hostile(stage);
 }
 
+/// A program says which books of a batch are released.
+fn releases(stage: &Stage) {
+    let released = |mut book: Value, released: Value| {
+        book["released"] = released;
+        book
+    };
+    let published = |id: u64| stage.book(id)["published_at"].clone();
+    let two = batch(&[released(book(1101, "One"), json!(true)), book(1102, "Two")]);
+    let added = json!({ "next": 1, "added": 2, "changed": 0, "unchanged": 0 });
+    assert_eq!(stage.json("POST", "/_sync/jobs/releases/batches/0", &two), (200, added.clone()));
+    let first = published(1101);
+    assert!(first.is_string(), "{first}");
+    assert_eq!(published(1102), json!(null));
+    // The answer was lost, and the program sends the batch again.
+    assert_eq!(stage.json("POST", "/_sync/jobs/releases/batches/0", &two), (200, added));
+    // A release is other content of a batch; `false` and nothing are the same one.
+    let other = batch(&[released(book(1101, "One"), json!(true)), released(book(1102, "Two"), json!(true))]);
+    assert_eq!(stage.json("POST", "/_sync/jobs/releases/batches/0", &other).0, 409);
+    let same = batch(&[released(book(1101, "One"), json!(true)), released(book(1102, "Two"), json!(false))]);
+    assert_eq!(stage.json("POST", "/_sync/jobs/releases/batches/0", &same).0, 200);
+    // Another job releases the second one, changes the first one, and takes no release back.
+    let both = batch(&[book(1101, "One now"), released(book(1102, "Two"), json!(true))]);
+    let outcome = json!({ "next": 1, "added": 0, "changed": 2, "unchanged": 0 });
+    assert_eq!(stage.json("POST", "/_sync/jobs/later/batches/0", &both), (200, outcome));
+    assert_eq!((stage.title(1101), published(1101)), ("One now".to_owned(), first.clone()));
+    let second = published(1102);
+    assert!(second.is_string(), "{second}");
+    let again =
+        batch(&[released(book(1101, "One now"), json!(false)), released(book(1102, "Two"), json!(true))]);
+    let outcome = json!({ "next": 2, "added": 0, "changed": 0, "unchanged": 2 });
+    assert_eq!(stage.json("POST", "/_sync/jobs/later/batches/1", &again), (200, outcome));
+    assert_eq!((published(1101), published(1102)), (first, second));
+    for invalid in [json!(null), json!("true"), json!(1)] {
+        let wrong = batch(&[released(book(1103, "Three"), invalid)]);
+        let (status, refused) = stage.json("POST", "/_sync/jobs/releases/batches/1", &wrong);
+        assert_eq!(status, 400, "{refused}");
+    }
+}
+
 /// Whatever a program with a key sends, the answer is a refusal with a reason.
 fn hostile(stage: &Stage) {
     for (method, path, body) in [
@@ -175,6 +214,7 @@ fn books_are_delivered_in_batches_that_can_be_repeated() {
     let stage = Stage::start(None);
     deliveries(&stage);
     events(&stage);
+    releases(&stage);
     sweep::every_request_is_answered(&stage);
 }
 
@@ -184,6 +224,7 @@ fn books_are_delivered_in_batches_that_can_be_repeated_on_postgresql() {
     let stage = Stage::start(Some(postgres.url()));
     deliveries(&stage);
     events(&stage);
+    releases(&stage);
     sweep::every_request_is_answered(&stage);
     many_jobs(&stage, &postgres);
 }

@@ -2,13 +2,13 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _,
-    QueryFilter as _, QueryResult, SqlErr, Statement, TransactionTrait as _,
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait as _, QueryFilter as _, QueryResult, SqlErr, Statement, TransactionTrait as _,
 };
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::entity::{ActiveModel, Column, Entity};
+use super::entity::{ActiveModel, Column, Entity, Model};
 use super::{Books, tags};
 use crate::book::{Tag, words};
 use crate::error::Error;
@@ -31,6 +31,8 @@ pub struct NewBook {
     pub tags: Vec<Tag>,
     /// When the book appeared at its source; by default now.
     pub created_at: Option<OffsetDateTime>,
+    /// Whether the book is released as well. Without it a released book stays released.
+    pub released: bool,
 }
 
 /// What became of a book that was put.
@@ -38,7 +40,7 @@ pub struct NewBook {
 pub enum Put {
     /// It was new.
     Added,
-    /// It replaced an earlier form.
+    /// It replaced an earlier form, or was released.
     Changed,
     /// The library had it like this.
     Unchanged,
@@ -46,13 +48,15 @@ pub enum Put {
 
 impl Books {
     /// Adds a book, or replaces title, kind, tags, and what else it has of language, number of pages and time of the book with
-    /// its id. Doing this twice is the same as doing it once.
+    /// its id, and releases it if it says so. Doing this twice is the same as doing it once.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Store`], [`Error::Outbox`].
     pub async fn put(&self, book: NewBook) -> Result<Put, Error> {
-        if self.has(&book).await? {
-            return Ok(Put::Unchanged);
+        if let Some(stored) = self.stored_as(&book).await? {
+            let is_due = book.released && stored.published_at.is_none();
+            let is_change = is_due && self.release_now(book.id).await?;
+            return Ok(if is_change { Put::Changed } else { Put::Unchanged });
         }
         match self.replace(book.clone()).await {
             Ok(()) => return Ok(Put::Changed),
@@ -67,13 +71,16 @@ impl Books {
         }
     }
 
-    /// Adds a book with its tags, or nothing at all. People are told of it at once, or when it is released
-    /// ([`Announced`]).
+    /// Adds a book with its tags, or nothing at all. People are told of it at once, or when it is released, which may be
+    /// now ([`Announced`]).
     ///
     /// # Errors
     /// [`Error::Taken`], [`Error::Store`], [`Error::Outbox`].
     pub async fn add(&self, book: NewBook) -> Result<(), Error> {
-        let is_news = self.news.announced == Announced::WhenAdded;
+        let is_news = match self.news.announced {
+            Announced::WhenAdded => true,
+            Announced::WhenReleased => book.released,
+        };
         self.insert(book, is_news).await
     }
 
@@ -96,6 +103,7 @@ impl Books {
             kind: Set(book.kind.to_owned()),
             created_at: Set(created_at),
             updated_at: Set(created_at),
+            published_at: Set(book.released.then(|| self.now())),
             ..Default::default()
         };
         let transaction = self.database.begin().await?;
@@ -109,9 +117,9 @@ impl Books {
         Ok(())
     }
 
-    /// Returns whether the book is stored with this content.
-    async fn has(&self, book: &NewBook) -> Result<bool, Error> {
-        let Some(stored) = Entity::find_by_id(book.id).one(&self.database).await? else { return Ok(false) };
+    /// Returns the stored book if its content is this one. Its release is no part of the content.
+    async fn stored_as(&self, book: &NewBook) -> Result<Option<Model>, Error> {
+        let Some(stored) = Entity::find_by_id(book.id).one(&self.database).await? else { return Ok(None) };
         let is_same = stored.title == book.title
             && stored.kind == book.kind
             && book.language.as_ref().is_none_or(|language| *language == stored.language)
@@ -119,10 +127,10 @@ impl Books {
             // PostgreSQL keeps microseconds.
             && book.created_at.is_none_or(|at| (at - stored.created_at).whole_microseconds() == 0);
         if !is_same {
-            return Ok(false);
+            return Ok(None);
         }
         let tags = tags::of_books(&self.database, &[book.id]).await?.remove(&book.id).unwrap_or_default();
-        Ok(tags == book.tags)
+        Ok((tags == book.tags).then_some(stored))
     }
 
     /// Replaces title, kind and tags of a book; its time stays.
@@ -155,7 +163,11 @@ impl Books {
             Query::delete().from_table("book_tag_ref").and_where(Expr::col("book_id").eq(book.id)).take();
         transaction.execute(&links).await?;
         describe(&transaction, book.id, &book.title, &book.tags).await?;
+        if book.released {
+            self.release_within(&transaction, book.id).await?;
+        }
         transaction.commit().await?;
+        self.news.outbox.committed();
         Ok(())
     }
 
@@ -164,21 +176,32 @@ impl Books {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`], [`Error::Outbox`].
     pub async fn release(&self, id: i32) -> Result<(), Error> {
-        let row = ActiveModel { published_at: Set(Some(self.now())), ..Default::default() };
+        if self.release_now(id).await? { Ok(()) } else { self.one(id).await.map(drop) }
+    }
+
+    /// Releases a book that is there and not released, and returns whether there was one.
+    async fn release_now(&self, id: i32) -> Result<bool, Error> {
         let transaction = self.database.begin().await?;
-        // The statement itself looks whether the book is released: the later of two releases at once changes nothing.
-        let unreleased =
-            Entity::update_many().set(row).filter(Column::Id.eq(id)).filter(Column::PublishedAt.is_null());
-        if unreleased.exec(&transaction).await?.rows_affected == 0 {
+        if !self.release_within(&transaction, id).await? {
             transaction.rollback().await?;
-            return self.one(id).await.map(drop);
-        }
-        if self.news.announced == Announced::WhenReleased {
-            self.news.appeared(&transaction, id).await?;
+            return Ok(false);
         }
         transaction.commit().await?;
         self.news.outbox.committed();
-        Ok(())
+        Ok(true)
+    }
+
+    /// As [`Books::release_now`], in the transaction of another change.
+    async fn release_within(&self, transaction: &DatabaseTransaction, id: i32) -> Result<bool, Error> {
+        let row = ActiveModel { published_at: Set(Some(self.now())), ..Default::default() };
+        // The condition is in the statement, so the later of two releases at once changes nothing.
+        let unreleased =
+            Entity::update_many().set(row).filter(Column::Id.eq(id)).filter(Column::PublishedAt.is_null());
+        let is_released_now = unreleased.exec(transaction).await?.rows_affected > 0;
+        if is_released_now && self.news.announced == Announced::WhenReleased {
+            self.news.appeared(transaction, id).await?;
+        }
+        Ok(is_released_now)
     }
 
     /// Records that a book was checked at its source.

@@ -52,7 +52,18 @@ fn later_book(body: &Map<String, Value>) -> Result<NewBook, Error> {
         page: body.get("page").map(|_| number(body, "page", i16::MAX)).transpose()?,
         tags: tags(body)?,
         created_at: body.get("created_at").map(|_| moment(body, "created_at")).transpose()?,
+        released: false,
     })
+}
+
+/// Reads a book of a batch, which may be released with it: `released`.
+fn batch_book(body: &Map<String, Value>) -> Result<NewBook, Error> {
+    let released = match body.get("released") {
+        None => false,
+        Some(Value::Bool(released)) => *released,
+        Some(_) => return Err(invalid("\"released\" must be a boolean")),
+    };
+    Ok(NewBook { released, ..later_book(body)? })
 }
 
 /// The longest body with one book: 200 tags of 200 characters, of four bytes at most each, and the rest.
@@ -75,7 +86,7 @@ pub(super) fn batch(headers: &HeaderMap, bytes: &[u8]) -> Result<Vec<NewBook>, E
         let Value::Object(book) = book else {
             return Err(invalid(format!("\"books[{place}]\" must be of type object")));
         };
-        later_book(book).map_err(|error| match &error {
+        batch_book(book).map_err(|error| match &error {
             Error::Invalid(what) => invalid(format!("\"books[{place}]\": {what}")),
             Error::Unauthenticated
             | Error::Forbidden
@@ -105,6 +116,7 @@ fn older_book(body: &Map<String, Value>) -> Result<NewBook, Error> {
         page: Some(number(body, "page", i16::MAX)?),
         tags: tags(body)?,
         created_at: Some(moment(body, "created_at")?),
+        released: false,
     })
 }
 

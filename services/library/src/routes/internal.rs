@@ -142,7 +142,8 @@ impl Part {
 pub(super) struct Written {
     /// The ids of new books.
     added: Vec<i32>,
-    /// The ids of books that were there with other content. A book with the same content is in neither list.
+    /// The ids of books that were there with other content, or that this batch released. A book with the same content, released
+    /// before or not at all, is in neither list.
     changed: Vec<i32>,
 }
 
@@ -239,7 +240,7 @@ pub(super) async fn renew(
     Ok(answer::no_content())
 }
 
-/// Adds books, or replaces those that are there. A service sends the same batch again after a failure in the middle.
+/// Adds books, or replaces those that are there, and releases those that say so. A service sends the same batch again after a failure in the middle.
 #[utoipa::path(
     put, path = "/_/books", operation_id = "putBooks", tag = "library", security(("service" = [])),
     request_body = Batch,

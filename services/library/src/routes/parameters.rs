@@ -124,7 +124,17 @@ pub(super) enum Kind {
 #[derive(ToSchema)]
 pub(super) struct Batch {
     #[schema(min_items = 1, max_items = 50)]
-    books: Vec<NewBook>,
+    books: Vec<BatchBook>,
+}
+
+/// A book of a batch.
+#[derive(ToSchema)]
+pub(super) struct BatchBook {
+    #[serde(flatten)]
+    book: NewBook,
+    /// Releases the book with this batch. A released book keeps the time of its first release; without it, or with `false`, nothing
+    /// about its release changes.
+    released: Option<bool>,
 }
 
 /// A book to add, or the new content of one.

@@ -59,7 +59,7 @@ impl Users {
         self.0.lock().code = code;
     }
 
-    fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         self.0.lock().calls.clone()
     }
 }

@@ -36,6 +36,8 @@ impl Stage {
             // It is ready when a delivery passes, which is not what other edges wait for.
             .without(Part::Envoy)
             .variable("EDGE_NAME", "sync")
+            // As `cutover run` starts it beside this edge.
+            .variable("LIBRARY_SURFACE", "later")
             .variable("EDGE_SYNC_ADDRESS", &listener.address().to_string())
             .variable("SYNC_ADDRESS", &service.address().to_string())
             .prepare(|home| {
@@ -167,8 +169,13 @@ impl Stage {
             .send()
     }
 
-    /// The title of a book, as the library serves it.
+    /// The title of a book.
     pub(crate) fn title(&self, id: u64) -> String {
+        self.book(id)["title"].as_str().unwrap().to_owned()
+    }
+
+    /// A book, as the library serves it.
+    pub(crate) fn book(&self, id: u64) -> serde_json::Value {
         let person = identity::Person {
             subject: "00000000-0000-7000-8000-0000000000a0".parse().unwrap(),
             tenant: Some(harness::tokens::DEMO_TENANT.parse().unwrap()),
@@ -181,7 +188,7 @@ impl Stage {
         let request = Request::new(self.edge.address("LIBRARY_ADDRESS"), "GET", format!("/books/{id}"))
             .header("x-madome-identity", signed)
             .header("x-tenant-id", harness::tokens::DEMO_TENANT);
-        request.send().json()["title"].as_str().unwrap().to_owned()
+        request.send().json()
     }
 
     /// Lists an address that is not this machine's.
