@@ -1,6 +1,7 @@
 //! The services behind the edge, beside the legacy sample and each other.
 
 mod activity_service;
+mod adding_books;
 mod application;
 mod every_operation;
 mod hostile;
