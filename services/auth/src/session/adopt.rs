@@ -23,11 +23,11 @@ impl Sessions {
     /// request was faster. A session in the legacy backend's form that began here has a row: the new session joins its
     /// family.
     ///
-    /// The order leaves a way back: the person is locked first, then the key is taken from the legacy
-    /// backend's Redis, then the rows are written and the transaction commits. When the commit fails, the key is given back. When this
-    /// process ends in between, the database has no session of the family, and a copy of the key is still in
-    /// Redis, so the next request with the same pair succeeds. A living key beside a stored family means that
-    /// the commit was reported as failed and was not: no client received those tokens, so they end.
+    /// The order leaves a way back: the person is locked first, then the key is taken from the legacy backend's Redis,
+    /// then the rows are written and the transaction commits. When the commit fails, the key is given back. When this
+    /// process ends in between, the database has no session of the family, and a copy of the key is still in Redis, so
+    /// the next request with the same pair succeeds. A living key beside a stored family means that the commit was
+    /// reported as failed and was not: no client received those tokens, so they end.
     ///
     /// # Errors
     /// [`Error::TooManyRefreshes`], [`Error::Store`], [`Error::Revocation`], [`Error::Legacy`]. The old pair is

@@ -240,7 +240,7 @@ pub(super) async fn renew(
     Ok(answer::no_content())
 }
 
-/// Adds books, or replaces those that are there, and releases those that say so. A service sends the same batch again after a failure in the middle.
+/// Adds books or replaces them, and releases those that say so. After a failure a service sends the same batch again.
 #[utoipa::path(
     put, path = "/_/books", operation_id = "putBooks", tag = "library", security(("service" = [])),
     request_body = Batch,

@@ -132,8 +132,8 @@ pub(super) struct Batch {
 pub(super) struct BatchBook {
     #[serde(flatten)]
     book: NewBook,
-    /// Releases the book with this batch. A released book keeps the time of its first release; without it, or with `false`, nothing
-    /// about its release changes.
+    /// Releases the book with this batch. A released book keeps the time of its first release; without it, or with
+    /// `false`, nothing about its release changes.
     released: Option<bool>,
 }
 

@@ -1,7 +1,7 @@
 //! The handles of a restored dump whose table of people has them: people keep theirs.
 //!
-//! [`HandleAndTenant`](super::HandleAndTenant) adds the column, and an added column must not exist. So one step before it sets the
-//! handles aside, and one after it puts them back.
+//! [`HandleAndTenant`](super::HandleAndTenant) adds the column, and an added column must not exist. So one step before
+//! it sets the handles aside, and one after it puts them back.
 
 use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use sea_orm_migration::prelude::*;
