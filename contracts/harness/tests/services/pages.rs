@@ -1,6 +1,6 @@
 //! The pages of the web application and the public OpenAPI document, at the edges as they are shipped: they come from
 //! the web service, and from the legacy backend once their routes move back.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use harness::wire::{Answer, Request};
 use harness::{Edge, eventually, repository};

@@ -133,15 +133,12 @@ fn sought(kind: &str, name: &str) -> String {
 /// Those of the database.
 pub(crate) async fn words_anew(database: &impl ConnectionTrait, at_once: u64) -> Result<(), DbErr> {
     let backend = database.get_database_backend();
-    let store = match backend {
-        DbBackend::Postgres => {
-            "UPDATE book_tags SET words = given.words \
-             FROM json_to_recordset(CAST($1 AS json)) AS given (id integer, words text) WHERE book_tags.id = given.id"
-        }
-        _ => {
-            "UPDATE book_tags SET words = given.value ->> 'words' \
-             FROM json_each(?) AS given WHERE book_tags.id = given.value ->> 'id'"
-        }
+    let store = if backend == DbBackend::Postgres {
+        "UPDATE book_tags SET words = given.words \
+         FROM json_to_recordset(CAST($1 AS json)) AS given (id integer, words text) WHERE book_tags.id = given.id"
+    } else {
+        "UPDATE book_tags SET words = given.value ->> 'words' \
+         FROM json_each(?) AS given WHERE book_tags.id = given.value ->> 'id'"
     };
     let mut last = i32::MIN;
     loop {
